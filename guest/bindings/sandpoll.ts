@@ -1,0 +1,24 @@
+/**
+ * Module `sandpoll`: what Linux has and WASI lacks. Importing it ties a guest to this host.
+ *
+ * The name of this file is the name of the import module. Each function returns a WASI errno;
+ * an event is 16 bytes: events u32 @0, zero u32 @4, data u64 @8.
+ */
+
+export declare function epoll_create1(flags: i32, epfd: usize): i32;
+export declare function epoll_ctl(epfd: i32, op: i32, fd: i32, event: usize): i32;
+export declare function epoll_wait(
+  epfd: i32,
+  events: usize,
+  maxevents: i32,
+  timeoutMs: i32,
+  n: usize,
+): i32;
+export declare function epoll_pwait2(
+  epfd: i32,
+  events: usize,
+  maxevents: i32,
+  timespec: usize,
+  n: usize,
+): i32;
+export declare function eventfd(initval: i32, flags: i32, fd: usize): i32;

@@ -1,0 +1,36 @@
+/**
+ * `sandpoll/guest`: servers in AssemblyScript. README.md of this folder explains it.
+ *
+ * Nothing here throws. A result is `>= 0`, or minus an `Errno`.
+ */
+
+export { ByteBuffer } from './bytes';
+export { NS_PER_MS, NS_PER_S, monotonicNs, realtimeNs } from './clock';
+export { Errno } from './errno';
+export { EventLoop, Handler, RECEIVE_BYTES } from './loop';
+export { Family, SocketAddress } from './net/address';
+export { TcpListener, listenOn, listenerFd } from './net/listener';
+export {
+  Shutdown,
+  accept,
+  bind,
+  connect,
+  isStreamSocket,
+  listen,
+  localAddress,
+  openStream,
+  peerAddress,
+  recv,
+  send,
+  setNoDelay,
+  setNonBlocking,
+  shutdown,
+  takeError,
+} from './net/socket';
+export { TcpStream } from './net/stream';
+export { EpollPoller, Trigger } from './poller/epoll';
+export { PollPoller } from './poller/poll';
+export { Events, NEVER, Poller } from './poller/poller';
+export { args, env, environment, exit, print, printError } from './process';
+export { equalsAscii, equalsAsciiIgnoreCase, writeAscii, writeDecimal } from './text';
+export { Timer, TimerHeap } from './timers';

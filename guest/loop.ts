@@ -1,0 +1,207 @@
+/** The event loop: one for a guest, over the poller that it is given. */
+
+import { fd_close } from './bindings/wasi_snapshot_preview1';
+import { monotonicNs } from './clock';
+import { Errno } from './errno';
+import { NEVER, Poller } from './poller/poller';
+import { Timer, TimerHeap } from './timers';
+
+/** Size in bytes of the buffer into which every stream of a loop receives. */
+export const RECEIVE_BYTES: i32 = 65536;
+
+/**
+ * The owner of one descriptor, called when it is ready. There are no closures in AssemblyScript:
+ * subclass it, and keep in fields what a closure would have captured. It is a timer as well.
+ */
+export abstract class Handler extends Timer {
+  readonly loop: EventLoop;
+  /** The descriptor; −1 once it is closed, and before there is one. */
+  fd: i32 = -1;
+  /** Its place in the loop's table; −1 while the loop does not know it. */
+  slot: i32 = -1;
+  /** What it waits for: a combination of `Events`. */
+  interest: i32 = 0;
+
+  constructor(loop: EventLoop) {
+    super();
+    this.loop = loop;
+  }
+
+  /** Called with the `Events` that are ready. */
+  abstract onEvents(events: i32): void;
+
+  onTimeout(): void {}
+}
+
+/**
+ * An event carries the slot and the generation of its handler, not its address, which the
+ * garbage collector could not see: the table keeps the handlers alive, and an event that was
+ * reported before its handler was closed is told by its generation, and dropped.
+ */
+export class EventLoop {
+  readonly poller: Poller;
+  /** Where every stream receives; what it holds is valid until the handler returns. */
+  readonly receiveBuffer: usize = heap.alloc(RECEIVE_BYTES);
+
+  private handlers: StaticArray<Handler | null> = new StaticArray<Handler | null>(0);
+  /** For each slot: generation u32 @0, next free slot i32 @4. */
+  private slots: usize = 0;
+  private freeSlot: i32 = -1;
+  private count: i32 = 0;
+
+  private timers: TimerHeap = new TimerHeap();
+  private timeNs: i64 = 0;
+  private timeIsFresh: bool = false;
+  private status: i32 = 0;
+  private stopped: bool = false;
+
+  constructor(poller: Poller) {
+    this.poller = poller;
+    this.status = poller.open();
+  }
+
+  /** How many handlers there are. */
+  get size(): i32 {
+    return this.count;
+  }
+
+  /** The monotonic clock in ns, read at most once for a batch of events. */
+  nowNs(): i64 {
+    if (!this.timeIsFresh) {
+      this.timeNs = monotonicNs();
+      this.timeIsFresh = true;
+    }
+    return this.timeNs;
+  }
+
+  /** Arms a timer to be called `delayNs` from now, and never earlier. */
+  arm(timer: Timer, delayNs: i64): void {
+    this.timers.arm(timer, monotonicNs() + max<i64>(delayNs, 1));
+  }
+
+  /** Disarms a timer. */
+  cancel(timer: Timer): void {
+    this.timers.cancel(timer);
+  }
+
+  /** Makes `handler.fd` wait for `interest`; 0 for nothing at all. Returns 0 or minus an errno. */
+  watch(handler: Handler, interest: i32): i32 {
+    const from = handler.interest;
+    if (from == interest) return 0;
+    if (handler.slot < 0) this.occupySlot(handler);
+    handler.interest = interest;
+    return this.update(handler, from);
+  }
+
+  /** Asks for what is ready to be reported anew. Returns 0 or minus an errno. */
+  rearm(handler: Handler): i32 {
+    return handler.interest == 0 ? 0 : this.update(handler, handler.interest);
+  }
+
+  /** Closes the handler's descriptor and forgets it; nothing happens if it is closed. */
+  close(handler: Handler): void {
+    this.timers.cancel(handler);
+    if (handler.slot >= 0) {
+      this.poller.forget(handler.slot);
+      this.freeSlotOf(handler);
+    }
+    handler.interest = 0;
+    if (handler.fd >= 0) fd_close(handler.fd);
+    handler.fd = -1;
+  }
+
+  /**
+   * Waits and calls handlers until there is nothing left to wait for, or `stop` is called.
+   * Returns 0, or minus an errno.
+   */
+  run(): i32 {
+    this.stopped = false;
+    // Code that is running is never replaced by optimised code: the loop itself does no work.
+    while (this.status == 0 && !this.stopped && this.count + this.timers.length > 0) {
+      this.status = this.turn();
+    }
+    return this.status;
+  }
+
+  /** Makes `run` return after the present batch of events. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** Calls what is due, waits once and calls what is ready. Returns 0 or minus an errno. */
+  turn(): i32 {
+    let deadlineNs = NEVER;
+    if (this.timers.length != 0) deadlineNs = this.expireTimers();
+    const count = this.poller.wait(deadlineNs, this.timeNs);
+    this.timeIsFresh = false;
+    if (count < 0) return count == -Errno.INTR ? 0 : count;
+    let event = this.poller.events;
+    const end = event + (<usize>count << 4);
+    for (; event < end; event += 16) this.dispatch(event);
+    return 0;
+  }
+
+  /** Calls the handler of one event, if it is still the one that asked for it. */
+  private dispatch(event: usize): void {
+    const slot = load<u32>(event, 8);
+    if (load<u32>(this.slots + (slot << 3)) != load<u32>(event, 12)) return;
+    const handler = unchecked(this.handlers[slot]);
+    if (handler !== null) handler.onEvents(load<i32>(event));
+  }
+
+  /** Calls the timers that are due; returns the deadline of the next one. */
+  private expireTimers(): i64 {
+    this.timeIsFresh = false;
+    // One that is armed again by its own call waits for the next turn: events come between.
+    const nowNs = this.nowNs();
+    for (;;) {
+      const timer = this.timers.takeDue(nowNs);
+      if (timer === null) break;
+      timer.onTimeout();
+    }
+    return this.timers.length == 0 ? NEVER : this.timers.nextNs;
+  }
+
+  private update(handler: Handler, from: i32): i32 {
+    const slot = handler.slot;
+    const generation = load<u32>(this.slots + (<usize>slot << 3));
+    return this.poller.update(handler.fd, slot, generation, from, handler.interest);
+  }
+
+  private occupySlot(handler: Handler): void {
+    if (this.freeSlot < 0) this.growSlots();
+    const slot = this.freeSlot;
+    this.freeSlot = load<i32>(this.slots + (<usize>slot << 3), 4);
+    unchecked((this.handlers[slot] = handler));
+    handler.slot = slot;
+    this.count += 1;
+  }
+
+  private freeSlotOf(handler: Handler): void {
+    const slot = handler.slot;
+    const at = this.slots + (<usize>slot << 3);
+    store<u32>(at, load<u32>(at) + 1);
+    store<i32>(at, this.freeSlot, 4);
+    this.freeSlot = slot;
+    unchecked((this.handlers[slot] = null));
+    handler.slot = -1;
+    this.count -= 1;
+  }
+
+  private growSlots(): void {
+    const before = this.handlers.length;
+    const after = max(64, before * 2);
+    const handlers = new StaticArray<Handler | null>(after);
+    for (let i = 0; i < before; i++) unchecked((handlers[i] = this.handlers[i]));
+    this.handlers = handlers;
+    const slots = heap.alloc(<usize>after << 3);
+    memory.copy(slots, this.slots, <usize>before << 3);
+    if (this.slots != 0) heap.free(this.slots);
+    this.slots = slots;
+    for (let i = after - 1; i >= before; i--) {
+      store<u32>(slots + (<usize>i << 3), 1);
+      store<i32>(slots + (<usize>i << 3), this.freeSlot, 4);
+      this.freeSlot = i;
+    }
+  }
+}

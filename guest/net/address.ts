@@ -1,0 +1,121 @@
+/** Socket addresses, as the second version of the WasmEdge socket family lays them out. */
+
+/** Size in bytes of an address in memory: family u16 @0, then the address in network order. */
+export const ADDRESS_BYTES: i32 = 128;
+
+/** Address families. */
+export const enum Family {
+  INET4 = 1,
+  INET6 = 2,
+}
+
+/** An IPv4 or IPv6 address and a port. */
+export class SocketAddress {
+  private record: StaticArray<u8> = new StaticArray<u8>(ADDRESS_BYTES);
+  /** The port, 0 to 65535. */
+  port: i32 = 0;
+
+  /** Where the record of `ADDRESS_BYTES` lies. */
+  get bytes(): usize {
+    return changetype<usize>(this.record);
+  }
+
+  get family(): i32 {
+    return load<u16>(this.bytes);
+  }
+
+  /** An IPv4 address from its four numbers: `SocketAddress.ipv4(127, 0, 0, 1, 8080)`. */
+  static ipv4(a: i32, b: i32, c: i32, d: i32, port: i32): SocketAddress {
+    const address = new SocketAddress();
+    store<u16>(address.bytes, Family.INET4);
+    store<u8>(address.bytes, a, 2);
+    store<u8>(address.bytes, b, 3);
+    store<u8>(address.bytes, c, 4);
+    store<u8>(address.bytes, d, 5);
+    address.port = port;
+    return address;
+  }
+
+  /** Reads `127.0.0.1:8080` or `[::1]:8080`; null if it is neither. Names are not looked up. */
+  static parse(text: string): SocketAddress | null {
+    const colon = text.lastIndexOf(':');
+    if (colon < 1) return null;
+    const port = parseNumber(text, colon + 1, text.length, 10, 65535);
+    if (port < 0) return null;
+    const address = new SocketAddress();
+    address.port = port;
+    const bracketed = text.charCodeAt(0) == 0x5b && text.charCodeAt(colon - 1) == 0x5d;
+    const valid = bracketed
+      ? parseIpv6(text.substring(1, colon - 1), address.bytes)
+      : parseIpv4(text.substring(0, colon), address.bytes);
+    return valid ? address : null;
+  }
+
+  /** As `parse` reads it; IPv6 without shortening. */
+  toString(): string {
+    const at = this.bytes + 2;
+    let text = '';
+    if (this.family == Family.INET4) {
+      for (let i = 0; i < 4; i++) text += (i == 0 ? '' : '.') + load<u8>(at + i).toString();
+      return text + ':' + this.port.toString();
+    }
+    for (let i = 0; i < 8; i++) {
+      text += (i == 0 ? '[' : ':') + bswap(load<u16>(at + (i << 1))).toString(16);
+    }
+    return text + ']:' + this.port.toString();
+  }
+}
+
+/** The number that `text` holds from `start` to `end`; −1 if it holds none up to `largest`. */
+function parseNumber(text: string, start: i32, end: i32, radix: i32, largest: i32): i32 {
+  if (start >= end) return -1;
+  let value = 0;
+  for (let i = start; i < end; i++) {
+    const code = text.charCodeAt(i);
+    const letter = (code | 0x20) - 0x61;
+    const digit = code >= 0x30 && code <= 0x39 ? code - 0x30 : letter >= 0 ? letter + 10 : radix;
+    if (digit >= radix) return -1;
+    value = value * radix + digit;
+    if (value > largest) return -1;
+  }
+  return value;
+}
+
+function parseIpv4(text: string, to: usize): bool {
+  store<u16>(to, Family.INET4);
+  const parts = text.split('.');
+  if (parts.length != 4) return false;
+  for (let i = 0; i < 4; i++) {
+    const part = parts[i];
+    const value = parseNumber(part, 0, part.length, 10, 255);
+    if (value < 0 || (part.length > 1 && part.charCodeAt(0) == 0x30)) return false;
+    store<u8>(to + i, value, 2);
+  }
+  return true;
+}
+
+function parseIpv6(text: string, to: usize): bool {
+  store<u16>(to, Family.INET6);
+  const gap = text.indexOf('::');
+  if (gap < 0) return parseGroups(text, to + 2) == 8;
+  const head = parseGroups(text.substring(0, gap), to + 2);
+  const tail = text.substring(gap + 2);
+  const scratch = new StaticArray<u8>(16);
+  const count = parseGroups(tail, changetype<usize>(scratch));
+  if (head < 0 || count < 0 || head + count > 7) return false;
+  memory.copy(to + 2 + ((8 - count) << 1), changetype<usize>(scratch), count << 1);
+  return true;
+}
+
+/** Reads groups of hexadecimal digits, at most 8; returns how many, or −1. */
+function parseGroups(text: string, to: usize): i32 {
+  if (text.length == 0) return 0;
+  const groups = text.split(':');
+  if (groups.length > 8) return -1;
+  for (let i = 0; i < groups.length; i++) {
+    const value = parseNumber(groups[i], 0, groups[i].length, 16, 0xffff);
+    if (value < 0) return -1;
+    store<u16>(to + (<usize>i << 1), bswap(<u16>value));
+  }
+  return groups.length;
+}

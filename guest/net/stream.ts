@@ -1,0 +1,267 @@
+/** Connections: reading when there is something, writing at once, and never buffering for ever. */
+
+import { ByteBuffer } from '../bytes';
+import { NS_PER_S } from '../clock';
+import { Errno } from '../errno';
+import { EventLoop, Handler, RECEIVE_BYTES } from '../loop';
+import { Events } from '../poller/poller';
+import { SocketAddress } from './address';
+import { Shutdown, connect, openStream, recv, send, shutdown, takeError } from './socket';
+
+/** How long a connection that we have ended may go on sending before it is closed. */
+const LINGER_NS: i64 = 2 * NS_PER_S;
+/** How many full buffers an edge-triggered stream reads before others have their turn. */
+const READS_PER_EVENT: i32 = 16;
+
+/** What happens once all that was written has been sent. */
+const enum Ending {
+  NONE,
+  CLOSE,
+  SHUTDOWN,
+  LINGERING,
+}
+
+/**
+ * A connected stream. Subclass it, and answer in `onData`:
+ *
+ *     class Echo extends TcpStream {
+ *       onData(data: usize, length: i32): void {
+ *         this.write(data, length);
+ *       }
+ *     }
+ *
+ * What the kernel does not take at once is kept in an outgoing buffer. While that holds more than
+ * `highWaterBytes`, nothing is read: a peer that does not read cannot make it grow.
+ */
+export abstract class TcpStream extends Handler {
+  /** Above this many bytes in the outgoing buffer, reading pauses. */
+  highWaterBytes: i32 = 65536;
+  /** At this many bytes in the outgoing buffer, reading goes on. */
+  lowWaterBytes: i32 = 16384;
+  /** How many bytes wait in the outgoing buffer. */
+  pendingBytes: i32 = 0;
+  /** Whether the outgoing buffer has been above the high-water mark, and not yet at the low one. */
+  isCongested: bool = false;
+
+  private outgoing: ByteBuffer | null = null;
+  private ending: i32 = Ending.NONE;
+  private isConnecting: bool = false;
+  private isPaused: bool = false;
+  private hasEnded: bool = false;
+
+  /** Takes over a connected, non-blocking descriptor; with none, call `connect`. */
+  constructor(loop: EventLoop, fd: i32 = -1) {
+    super(loop);
+    this.fd = fd;
+    if (fd >= 0 && loop.watch(this, Events.IN) < 0) loop.close(this);
+  }
+
+  /** Called with bytes that arrived; they are valid until it returns. */
+  abstract onData(data: usize, length: i32): void;
+
+  /** Called when the peer has ended its side. By default sends what is left, and closes. */
+  onEnd(): void {
+    this.closeWhenSent();
+  }
+
+  /** Called when the outgoing buffer, having been above the high-water mark, is at the low one. */
+  onDrain(): void {}
+
+  /** Called when `connect` has come to its end: with 0, or minus an errno. */
+  onConnect(result: i32): void {}
+
+  /** Called once, when the stream is closed: with 0, or the errno that broke it. */
+  onClose(errno: i32): void {}
+
+  /** Whether it is not closed. */
+  get isOpen(): bool {
+    return this.fd >= 0;
+  }
+
+  /** Connects: returns 0, with `onConnect` to follow, or minus an errno. */
+  connect(address: SocketAddress): i32 {
+    if (this.fd >= 0) return -Errno.ISCONN;
+    const fd = openStream(address.family);
+    if (fd < 0) return fd;
+    this.fd = fd;
+    let result = connect(fd, address);
+    if (result == 0 || result == -Errno.INPROGRESS) {
+      this.isConnecting = true;
+      result = this.loop.watch(this, Events.OUT);
+    }
+    if (result < 0) this.loop.close(this);
+    return result;
+  }
+
+  /**
+   * Sends bytes, now or as soon as the peer takes them. Returns `length`, or minus an errno:
+   * then the stream is closed.
+   */
+  write(data: usize, length: i32): i32 {
+    if (this.pendingBytes == 0 && this.ending == Ending.NONE) {
+      const sent = send(this.fd, data, length);
+      if (sent == length) return length;
+      if (sent >= 0) return this.enqueue(data + sent, length - sent, length);
+      if (sent != -Errno.AGAIN) return this.fail(-sent);
+    }
+    return this.enqueue(data, length, length);
+  }
+
+  /** Sends what a buffer holds, and clears it. Returns how much that was, or minus an errno. */
+  writeBuffer(buffer: ByteBuffer): i32 {
+    const length = buffer.length;
+    if (length == 0) return 0;
+    const result = this.write(buffer.at, length);
+    buffer.clear();
+    return result;
+  }
+
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.isPaused = true;
+    this.updateInterest();
+  }
+
+  /** Reads again after `pause`. */
+  resume(): void {
+    this.isPaused = false;
+    this.updateInterest();
+  }
+
+  /**
+   * Ends our side when all is sent, then waits a while for the peer to end its own, and discards
+   * what it still sends: closing at once could destroy our last bytes on their way.
+   */
+  end(): void {
+    this.finish(Ending.SHUTDOWN);
+  }
+
+  /** Closes when all is sent. */
+  closeWhenSent(): void {
+    this.finish(Ending.CLOSE);
+  }
+
+  /** Closes at once; `errno` is what `onClose` is told. */
+  close(errno: i32 = 0): void {
+    if (this.fd < 0) return;
+    this.loop.close(this);
+    const outgoing = this.outgoing;
+    if (outgoing !== null) outgoing.dispose();
+    this.pendingBytes = 0;
+    this.ending = Ending.CLOSE;
+    this.onClose(errno);
+  }
+
+  /** By default, a stream whose time is up is closed. */
+  onTimeout(): void {
+    this.close(Errno.TIMEDOUT);
+  }
+
+  onEvents(events: i32): void {
+    if (this.isConnecting) return this.finishConnect();
+    if (this.pendingBytes != 0) {
+      this.flush();
+      if (this.fd < 0) return;
+    }
+    if (this.interest & Events.IN) this.receive(events);
+    else if (events & (Events.ERR | Events.HUP)) this.close(Errno.CONNRESET);
+  }
+
+  private receive(events: i32): void {
+    const buffer = this.loop.receiveBuffer;
+    const edgeTriggered = this.loop.poller.edgeTriggered;
+    for (let i = 0; i < READS_PER_EVENT; i++) {
+      const length = recv(this.fd, buffer, RECEIVE_BYTES);
+      if (length <= 0) return this.receiveNone(length);
+      if (this.ending == Ending.NONE) this.onData(buffer, length);
+      if (!edgeTriggered || (this.interest & Events.IN) == 0) return;
+      // A short read has emptied the socket. But an end that is already known is no new edge.
+      if (length < RECEIVE_BYTES && (events & ~(Events.IN | Events.OUT)) == 0) return;
+    }
+    this.loop.rearm(this);
+  }
+
+  private receiveNone(result: i32): void {
+    if (result == -Errno.AGAIN) return;
+    if (result < 0) {
+      this.fail(-result);
+      return;
+    }
+    this.hasEnded = true;
+    if (this.ending == Ending.LINGERING) return this.close();
+    if (this.ending == Ending.NONE) this.onEnd();
+    this.updateInterest();
+  }
+
+  private enqueue(data: usize, length: i32, result: i32): i32 {
+    if (this.fd < 0 || this.ending != Ending.NONE) return -Errno.PIPE;
+    let outgoing = this.outgoing;
+    if (outgoing === null) {
+      outgoing = new ByteBuffer();
+      this.outgoing = outgoing;
+    }
+    outgoing.append(data, length);
+    this.pendingBytes = outgoing.length;
+    if (this.pendingBytes > this.highWaterBytes) this.isCongested = true;
+    this.updateInterest();
+    return result;
+  }
+
+  private flush(): void {
+    const outgoing = this.outgoing;
+    if (outgoing === null || this.isConnecting) return;
+    const sent = send(this.fd, outgoing.at, outgoing.length);
+    if (sent == -Errno.AGAIN) return;
+    if (sent < 0) {
+      this.fail(-sent);
+      return;
+    }
+    outgoing.consume(sent);
+    this.pendingBytes = outgoing.length;
+    if (this.pendingBytes == 0) outgoing.dispose();
+    const drained = this.isCongested && this.pendingBytes <= this.lowWaterBytes;
+    if (drained) this.isCongested = false;
+    if (this.pendingBytes == 0 && this.ending != Ending.NONE) return this.finish(this.ending);
+    this.updateInterest();
+    if (drained) this.onDrain();
+  }
+
+  private finish(ending: i32): void {
+    if (this.fd < 0) return;
+    if (this.ending == Ending.LINGERING) return;
+    this.ending = ending;
+    if (this.pendingBytes != 0) return this.updateInterest();
+    if (ending == Ending.CLOSE || this.hasEnded) return this.close();
+    this.ending = Ending.LINGERING;
+    this.isPaused = false;
+    const result = shutdown(this.fd, Shutdown.WR);
+    if (result < 0) return this.close(-result);
+    this.loop.arm(this, LINGER_NS);
+    this.updateInterest();
+  }
+
+  private finishConnect(): void {
+    const errno = takeError(this.fd);
+    this.isConnecting = false;
+    if (errno != 0) {
+      this.onConnect(-errno);
+      this.close(errno);
+      return;
+    }
+    this.updateInterest();
+    this.onConnect(0);
+    if (this.fd >= 0 && this.pendingBytes != 0) this.flush();
+  }
+
+  private fail(errno: i32): i32 {
+    this.close(errno);
+    return -errno;
+  }
+
+  private updateInterest(): void {
+    if (this.fd < 0 || this.isConnecting) return;
+    let interest = this.pendingBytes != 0 ? Events.OUT : 0;
+    if (!this.isPaused && !this.isCongested && !this.hasEnded) interest |= Events.IN;
+    if (this.loop.watch(this, interest) < 0) this.close(Errno.NOMEM);
+  }
+}

@@ -1,0 +1,68 @@
+/** The poller behind which Linux's epoll stands. It needs the import module `sandpoll`. */
+
+import { epoll_create1, epoll_ctl, epoll_wait } from '../bindings/sandpoll';
+import { NS_PER_MS } from '../clock';
+import { Events, NEVER, Poller } from './poller';
+
+/** Level-triggered: readiness is reported as long as it lasts. Edge-triggered: when it begins. */
+export const enum Trigger {
+  LEVEL = 0,
+  EDGE = 1,
+}
+
+const CTL_ADD: i32 = 1;
+const CTL_DEL: i32 = 2;
+const CTL_MOD: i32 = 3;
+const ET: i32 = 1 << 31;
+
+const EVENT_BYTES: i32 = 16;
+const MAX_EVENTS: i32 = 512;
+const LONGEST_WAIT_MS: i64 = i32.MAX_VALUE;
+
+const EVENT: usize = memory.data(EVENT_BYTES, 8);
+const RESULT: usize = memory.data(4, 4);
+
+/** An interest list in the kernel: the cost of a wait grows with what is ready, not with it. */
+export class EpollPoller extends Poller {
+  private epfd: i32 = -1;
+  private flags: i32 = 0;
+
+  constructor(trigger: Trigger = Trigger.LEVEL) {
+    super();
+    if (trigger == Trigger.EDGE) {
+      this.edgeTriggered = true;
+      this.flags = ET | Events.RDHUP;
+    }
+    this.events = heap.alloc(MAX_EVENTS * EVENT_BYTES);
+  }
+
+  open(): i32 {
+    const errno = epoll_create1(0, RESULT);
+    if (errno != 0) return -errno;
+    this.epfd = load<i32>(RESULT);
+    return 0;
+  }
+
+  update(fd: i32, slot: i32, generation: u32, from: i32, to: i32): i32 {
+    const op = to == 0 ? CTL_DEL : from == 0 ? CTL_ADD : CTL_MOD;
+    store<i32>(EVENT, to | this.flags);
+    store<i32>(EVENT, slot, 8);
+    store<u32>(EVENT, generation, 12);
+    return -epoll_ctl(this.epfd, op, fd, EVENT);
+  }
+
+  forget(slot: i32): void {
+    // Closing the descriptor takes it off the list: there are no duplicates in preview1.
+  }
+
+  wait(deadlineNs: i64, nowNs: i64): i32 {
+    let timeoutMs = -1;
+    if (deadlineNs != NEVER) {
+      const leftNs = max<i64>(deadlineNs - nowNs, 0);
+      const leftMs = leftNs / NS_PER_MS + i64(leftNs % NS_PER_MS != 0);
+      timeoutMs = <i32>min(leftMs, LONGEST_WAIT_MS);
+    }
+    const errno = epoll_wait(this.epfd, this.events, MAX_EVENTS, timeoutMs, RESULT);
+    return errno == 0 ? load<i32>(RESULT) : -errno;
+  }
+}

@@ -1,0 +1,47 @@
+/** What an event loop waits on, whichever system call stands behind it. */
+
+/** Readiness, with Linux's numbers. ERR and HUP are reported whether asked for or not. */
+export const enum Events {
+  IN = 0x001,
+  OUT = 0x004,
+  ERR = 0x008,
+  HUP = 0x010,
+  RDHUP = 0x2000,
+}
+
+/** "For ever" as the deadline of a wait. */
+export const NEVER: i64 = i64.MAX_VALUE;
+
+/**
+ * An interest list. Which poller a guest uses is chosen by constructing it: a class that is not
+ * constructed is not compiled, and neither are its imports.
+ */
+export abstract class Poller {
+  /** Whether readiness is reported once, when it begins, and not as long as it lasts. */
+  edgeTriggered: bool = false;
+  /**
+   * Where `wait` leaves its events, 16 bytes each: events u32 @0, slot u32 @8, generation
+   * u32 @12. The address may change with `wait`.
+   */
+  events: usize = 0;
+
+  /** Gets ready: 0, or minus an errno. Called once by the loop. */
+  abstract open(): i32;
+
+  /**
+   * Changes the interest in a descriptor from `from` to `to`; 0 is none, not even in errors.
+   * With `from` equal to `to` the interest is armed again: readiness that lasts is reported anew.
+   * Returns 0, or minus an errno.
+   */
+  abstract update(fd: i32, slot: i32, generation: u32, from: i32, to: i32): i32;
+
+  /** Forgets the interest in a descriptor that is about to be closed. */
+  abstract forget(slot: i32): void;
+
+  /**
+   * Waits until something is ready, or the deadline (on the monotonic clock, in ns, or `NEVER`)
+   * has passed; `nowNs` is the time now, needed only with a deadline. Returns how many events
+   * there are, or minus an errno. Never returns 0 early.
+   */
+  abstract wait(deadlineNs: i64, nowNs: i64): i32;
+}

@@ -1,0 +1,53 @@
+/** What a guest may do and use up: plain data that crosses to its worker. */
+import type { NetGrants } from './grants/rule.js';
+import { EPOLL_EVENTS_MAX } from './kernel/kernel.js';
+
+export type { Transport } from './address.js';
+export { denialText, judge, type AddressUse } from './grants/judge.js';
+export { parseNetRule, type NetGrants, type NetOption, type NetRule } from './grants/rule.js';
+
+/** What a guest may use up. */
+export interface Limits {
+  /** Bytes of linear memory, at most `MEMORY_BYTES_MAX`. */
+  readonly memoryBytes: number;
+  /** Elements in each table. */
+  readonly tableElements: number;
+  /** Open descriptors, stdio among them; one more is EMFILE. */
+  readonly fds: number;
+  /** Events that one wait reports; the rest wait for the next. */
+  readonly eventsPerWait: number;
+  /** Bytes of the `.wasm` file. */
+  readonly moduleBytes: number;
+}
+
+export interface Grants {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly net: NetGrants;
+  readonly limits: Limits;
+}
+
+/** The largest linear memory in bytes that 32-bit addresses reach. */
+export const MEMORY_BYTES_MAX = 2 ** 32;
+
+/**
+ * Limits for a guest of which nothing is said: memory for a server of 10,000 connections many
+ * times over, yet no guest alone takes the machine; tables of a size that cannot make one
+ * `table.fill` last long; as many descriptors as a shell gives a process; the port's own number
+ * of events; and modules that compile in seconds, because compiling cannot be interrupted.
+ */
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  memoryBytes: 2 ** 30,
+  tableElements: 100_000,
+  fds: 1024,
+  eventsPerWait: EPOLL_EVENTS_MAX,
+  moduleBytes: 64 * 2 ** 20,
+});
+
+/** What a guest has when nobody gave it anything. */
+export const NO_GRANTS: Grants = Object.freeze({
+  args: Object.freeze([]),
+  env: Object.freeze({}),
+  net: Object.freeze({ allow: Object.freeze([]), deny: Object.freeze([]) }),
+  limits: DEFAULT_LIMITS,
+});

@@ -1,0 +1,126 @@
+/**
+ * How an imported function is declared: its name, its parameters by name and type, its body.
+ * Linking, dispatch by parameter count, trace lines, hostile-argument tests and the list in the
+ * README all come from these rows.
+ */
+import type { Sandbox } from '../sandbox.js';
+import { trapped } from '../trap.js';
+
+/**
+ * What a parameter is. `*u16`, `*u32`, `*u64` are pointers to one result of that size; `ptr`
+ * points to anything else. All are i32 in wasm but `u64` and `i64`.
+ */
+export type ParameterKind =
+  | 'fd'
+  | 'ptr'
+  | 'size'
+  | 'i32'
+  | 'u32'
+  | 'u64'
+  | 'i64'
+  | '*u16'
+  | '*u32'
+  | '*u64';
+
+/** A wasm argument as JavaScript sees it: i32 as a signed number, i64 as a bigint. */
+export type Word = number | bigint;
+
+/** The body of an import for one sandbox: WASI errno out, unless the row's result is `none`. */
+export type Body = (...words: never[]) => number | undefined;
+
+export interface ImportRow {
+  readonly name: string;
+  readonly parameters: Readonly<Record<string, ParameterKind>>;
+  readonly result: 'errno' | 'none';
+  /** Makes the body; called once for each instance, so that the body finds all it needs. */
+  readonly bind: (sandbox: Sandbox) => Body;
+}
+
+export function imported(
+  name: string,
+  parameters: Readonly<Record<string, ParameterKind>>,
+  bind: (sandbox: Sandbox) => Body,
+  result: 'errno' | 'none' = 'errno',
+): ImportRow {
+  return Object.freeze({ name, parameters, result, bind });
+}
+
+/** The wasm types of a row's parameters. */
+export function parameterTypes(row: ImportRow): ('i32' | 'i64')[] {
+  return Object.values(row.parameters).map((kind) =>
+    kind === 'u64' || kind === 'i64' ? 'i64' : 'i32',
+  );
+}
+
+type Fixed = (a?: Word, b?: Word, c?: Word, d?: Word, e?: Word, f?: Word) => number | undefined;
+type Long = (...words: Word[]) => number | undefined;
+
+/**
+ * The single try/catch of the boundary: what escapes a body is our bug; it ends the guest, never
+ * the host, and the guest cannot catch it. One closure for each arity that matters, so that the
+ * engine passes arguments without adapting them.
+ */
+export function guard(sandbox: Sandbox, body: Body, arity: number): Body {
+  const call = body as Fixed;
+  const fail = (thrown: unknown): never => sandbox.end(trapped(thrown));
+  const guards: Fixed[] = [
+    () => {
+      try {
+        return call();
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    },
+    (a) => {
+      try {
+        return call(a);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    },
+    (a, b) => {
+      try {
+        return call(a, b);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    },
+    (a, b, c) => {
+      try {
+        return call(a, b, c);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    },
+    (a, b, c, d) => {
+      try {
+        return call(a, b, c, d);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    },
+    (a, b, c, d, e) => {
+      try {
+        return call(a, b, c, d, e);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    },
+    (a, b, c, d, e, f) => {
+      try {
+        return call(a, b, c, d, e, f);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    },
+  ];
+  const long = body as Long;
+  return (guards[arity] ??
+    ((...words: Word[]) => {
+      try {
+        return long(...words);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    })) as Body;
+}

@@ -1,0 +1,11 @@
+/** Every import module that guests can link against. */
+import type { ImportRow } from './call.js';
+import { ENV_ROWS } from './env.js';
+import { PREVIEW1_ROWS } from './preview1/index.js';
+import { SANDPOLL_ROWS } from './sandpoll/index.js';
+
+export const IMPORT_MODULES: ReadonlyMap<string, readonly ImportRow[]> = new Map([
+  ['wasi_snapshot_preview1', PREVIEW1_ROWS],
+  ['sandpoll', SANDPOLL_ROWS],
+  ['env', ENV_ROWS],
+]);

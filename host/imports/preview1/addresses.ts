@@ -1,0 +1,84 @@
+/** Socket addresses between the WasmEdge family's guest memory and the sandbox's `address`. */
+import { Address, AddressFamily, AddressV2 } from '../../abi/wasmedge.js';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  encodeInet4,
+  encodeInet6,
+  encodeUnix,
+  sockaddrFamily,
+  sockaddrIpBytes,
+  sockaddrPathBytes,
+} from '../../address.js';
+import { LinuxErrno } from '../../errno.js';
+import type { Sandbox } from '../../sandbox.js';
+
+const INET4_BYTES = 4;
+const INET6_BYTES = 16;
+const PORT_MAX = 65_535;
+
+/**
+ * Reads an `__wasi_address_t` at `at`, and the buffer behind it, once, into the sandbox's
+ * address. The buffer is 4 bytes (IPv4), 16 (IPv6), or 128 (v2: family first).
+ * Returns 0, `-EFAULT`, `-EINVAL` or `-EAFNOSUPPORT`.
+ */
+export function readAddress(sandbox: Sandbox, at: number, port: number): number {
+  const { memory, address } = sandbox;
+  if (!memory.fits(at, Address.SIZE)) return -LinuxErrno.FAULT;
+  const buf = Address.buf.get(memory.view, at);
+  const len = Address.len.get(memory.view, at);
+  if (!memory.fits(buf, len)) return -LinuxErrno.FAULT;
+  if (port >>> 0 > PORT_MAX) return -LinuxErrno.INVAL;
+  let family: number = len === INET4_BYTES ? AddressFamily.INET4 : AddressFamily.INET6;
+  let body = buf;
+  if (len === AddressV2.SIZE) {
+    family = AddressV2.family.get(memory.view, buf);
+    body += AddressV2.address.offset;
+  } else if (len !== INET4_BYTES && len !== INET6_BYTES) {
+    return -LinuxErrno.INVAL;
+  }
+  if (family === AddressFamily.INET4) encodeInet4(address, memory.bytes, body, port);
+  else if (family === AddressFamily.INET6) encodeInet6(address, memory.bytes, body, port);
+  else if (family === AddressFamily.UNIX) {
+    // Copied first: the guest's other threads cannot move the end of the path.
+    const path = memory.bytes.slice(body, buf + AddressV2.SIZE);
+    const end = path.indexOf(0);
+    // An empty path is no address: it would bind to a name of the kernel's choosing.
+    if (end === 0) return -LinuxErrno.INVAL;
+    if (!encodeUnix(address, end < 0 ? path : path.subarray(0, end))) return -LinuxErrno.INVAL;
+  } else return -LinuxErrno.AFNOSUPPORT;
+  return 0;
+}
+
+function guestFamily(family: number): number {
+  if (family === AF_INET) return AddressFamily.INET4;
+  if (family === AF_INET6) return AddressFamily.INET6;
+  return family === AF_UNIX ? AddressFamily.UNIX : AddressFamily.UNSPEC;
+}
+
+/**
+ * Writes the sandbox's address to the buffer behind the `__wasi_address_t` at `at`: all of 128
+ * bytes (v2), or the bare 4 or 16 bytes where they fit (v1). With `probe` it only checks that
+ * the buffer can take an answer. Returns 0, `-EFAULT` or `-EINVAL`.
+ */
+export function writeAddress(sandbox: Sandbox, at: number, probe: boolean): number {
+  const { memory, address } = sandbox;
+  if (!memory.fits(at, Address.SIZE)) return -LinuxErrno.FAULT;
+  const buf = Address.buf.get(memory.view, at);
+  const len = Address.len.get(memory.view, at);
+  if (!memory.fits(buf, len)) return -LinuxErrno.FAULT;
+  if (len < INET4_BYTES) return -LinuxErrno.INVAL;
+  if (probe) return 0;
+  const unix = sockaddrFamily(address) === AF_UNIX;
+  const body = unix ? sockaddrPathBytes(address) : sockaddrIpBytes(address);
+  if (len >= AddressV2.SIZE) {
+    memory.bytes.fill(0, buf, buf + AddressV2.SIZE);
+    AddressV2.family.set(memory.view, buf, guestFamily(sockaddrFamily(address)));
+    memory.bytes.set(body, buf + AddressV2.address.offset);
+    return 0;
+  }
+  if (unix || body.length > len) return -LinuxErrno.INVAL;
+  memory.bytes.set(body, buf);
+  return 0;
+}

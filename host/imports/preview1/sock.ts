@@ -1,0 +1,162 @@
+/**
+ * `wasi_snapshot_preview1` sock_*: accept, recv, send, shutdown. Servers on preopened listeners
+ * need no more; the WasmEdge family adds sockets of the guest's own.
+ */
+import { EPOLLIN } from '../../abi/epoll.js';
+import { Fdflags, Riflags, Roflags, Sdflags } from '../../abi/preview1.js';
+import { Access, Kind } from '../../descriptors.js';
+import { Errno, LinuxErrno, wasiErrno } from '../../errno.js';
+import type { Sandbox } from '../../sandbox.js';
+import { type ImportRow, imported } from '../call.js';
+import {
+  MSG_PEEK,
+  MSG_TRUNC,
+  MSG_WAITALL,
+  isSocket,
+  notSocket,
+  receive,
+  transmit,
+} from './transfer.js';
+
+/** Linux's MSG_* for riflags. */
+export function receiveFlags(riflags: number): number {
+  return (
+    ((riflags & Riflags.RECV_PEEK) !== 0 ? MSG_PEEK : 0) |
+    ((riflags & Riflags.RECV_WAITALL) !== 0 ? MSG_WAITALL : 0)
+  );
+}
+
+/**
+ * Accepts one connection into a new descriptor; returns its number, or minus a Linux errno. The
+ * number is claimed first: a full table leaves the connection in the queue. A peer that the
+ * grants deny is closed unseen, and the next one taken.
+ */
+function accept(sandbox: Sandbox, fd: number, fdflags: number): number {
+  const { descriptors, kernel } = sandbox;
+  const kind = descriptors.kind(fd);
+  if (!isSocket(kind)) return notSocket(kind);
+  const listener = descriptors.handle(fd);
+  const claimed = descriptors.claim();
+  if (claimed < 0) return claimed;
+  for (;;) {
+    const handle = kernel.accept4(listener, sandbox.address);
+    if (handle >= 0) {
+      if (sandbox.permit('accept', kind) < 0) {
+        kernel.close(handle);
+        continue;
+      }
+      const access = Access.READ | Access.WRITE;
+      descriptors.open(claimed, handle, Kind.STREAM, access, fdflags);
+      return claimed;
+    }
+    let result = handle;
+    if (handle === -LinuxErrno.AGAIN && !descriptors.isNonblocking(fd)) {
+      result = sandbox.waitReady(listener, EPOLLIN, descriptors.timeoutMs(fd, false));
+      if (result >= 0) continue;
+    }
+    descriptors.abandon(claimed);
+    return result;
+  }
+}
+
+/** `sock_accept`, both shapes: `flags` is an fdflags, of which NONBLOCK means something. */
+function sockAccept(sandbox: Sandbox, fd: number, flags: number, result: number): number {
+  const { memory } = sandbox;
+  const at = result >>> 0;
+  if (!memory.fits(at, 4)) return Errno.FAULT;
+  if ((flags & ~Fdflags.ALL) !== 0) return Errno.INVAL;
+  const accepted = accept(sandbox, fd, flags & Fdflags.NONBLOCK);
+  if (accepted < 0) return wasiErrno(accepted);
+  memory.view.setUint32(at, accepted, true);
+  return Errno.SUCCESS;
+}
+
+const sockAcceptRow = imported(
+  'sock_accept',
+  { fd: 'fd', flags: 'u32', 'result.fd': '*u32' },
+  (sandbox) => (fd: number, flags: number, result: number) =>
+    sockAccept(sandbox, fd, flags, result),
+);
+
+/** WasmEdge v1: no flags. */
+const sockAcceptV1Row = imported(
+  'sock_accept',
+  { fd: 'fd', 'result.fd': '*u32' },
+  (sandbox) => (fd: number, result: number) => sockAccept(sandbox, fd, 0, result),
+);
+
+const sockRecvRow = imported(
+  'sock_recv',
+  {
+    fd: 'fd',
+    ri_data: 'ptr',
+    ri_data_len: 'size',
+    ri_flags: 'u32',
+    'result.size': '*u32',
+    'result.ro_flags': '*u16',
+  },
+  (sandbox) =>
+    (fd: number, data: number, len: number, riflags: number, size: number, roflags: number) => {
+      const { memory, descriptors } = sandbox;
+      const sizeAt = size >>> 0;
+      const roflagsAt = roflags >>> 0;
+      if (!memory.fits(sizeAt, 4) || !memory.fits(roflagsAt, 2)) return Errno.FAULT;
+      const count = memory.readIovecs(data >>> 0, len >>> 0);
+      if (count < 0) return wasiErrno(count);
+      if ((riflags & ~Riflags.ALL) !== 0) return Errno.INVAL;
+      const kind = descriptors.kind(fd);
+      if (!isSocket(kind)) return wasiErrno(notSocket(kind));
+      const datagram = kind === Kind.DATAGRAM;
+      const flags = receiveFlags(riflags) | (datagram ? MSG_TRUNC : 0);
+      let n = receive(sandbox, fd, count, flags, null);
+      if (n < 0) return wasiErrno(n);
+      let truncated = 0;
+      if (datagram) {
+        const room = memory.iovecBytes(count);
+        truncated = n > room ? Roflags.DATA_TRUNCATED : 0;
+        n = Math.min(n, room);
+      }
+      memory.view.setUint32(sizeAt, n, true);
+      memory.view.setUint16(roflagsAt, truncated, true);
+      return Errno.SUCCESS;
+    },
+);
+
+const sockSendRow = imported(
+  'sock_send',
+  { fd: 'fd', si_data: 'ptr', si_data_len: 'size', si_flags: 'u32', 'result.size': '*u32' },
+  (sandbox) => (fd: number, data: number, len: number, siflags: number, size: number) => {
+    const { memory, descriptors } = sandbox;
+    const sizeAt = size >>> 0;
+    if (!memory.fits(sizeAt, 4)) return Errno.FAULT;
+    const count = memory.readIovecs(data >>> 0, len >>> 0);
+    if (count < 0) return wasiErrno(count);
+    if (siflags !== 0) return Errno.INVAL;
+    const kind = descriptors.kind(fd);
+    if (!isSocket(kind)) return wasiErrno(notSocket(kind));
+    const n = transmit(sandbox, fd, count, null);
+    if (n < 0) return wasiErrno(n);
+    memory.view.setUint32(sizeAt, n, true);
+    return Errno.SUCCESS;
+  },
+);
+
+/** `shutdown(2)`; sdflags RD 1, WR 2 or both are Linux's SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2. */
+const sockShutdownRow = imported('sock_shutdown', { fd: 'fd', how: 'u32' }, (sandbox) => {
+  const { kernel, descriptors } = sandbox;
+  return (fd: number, how: number) => {
+    if (how === 0 || (how & ~Sdflags.ALL) !== 0) return Errno.INVAL;
+    const kind = descriptors.kind(fd);
+    if (!isSocket(kind)) return wasiErrno(notSocket(kind));
+    const result = kernel.shutdown(descriptors.handle(fd), how - 1);
+    return result < 0 ? wasiErrno(result) : Errno.SUCCESS;
+  };
+});
+
+export const SOCK_ROWS: readonly ImportRow[] = [
+  sockAcceptRow,
+  sockAcceptV1Row,
+  sockRecvRow,
+  sockSendRow,
+  sockShutdownRow,
+];

@@ -1,0 +1,182 @@
+/**
+ * Moving bytes between a descriptor and the guest's buffers, for every import that does so.
+ * The buffers are those that `memory.readIovecs` has read; results are bytes, or minus a Linux
+ * errno. Kernel sockets never block: for a blocking descriptor these wait and try again.
+ */
+import { EPOLLIN, EPOLLOUT } from '../../abi/epoll.js';
+import { Kind } from '../../descriptors.js';
+import { LinuxErrno } from '../../errno.js';
+import type { SockaddrBuffer } from '../../kernel/kernel.js';
+import type { Sandbox } from '../../sandbox.js';
+
+export const MSG_PEEK = 0x02;
+export const MSG_TRUNC = 0x20;
+export const MSG_WAITALL = 0x100;
+
+const AGAIN = -LinuxErrno.AGAIN;
+
+/** Whether a kind is a socket's. */
+export function isSocket(kind: number): boolean {
+  return kind >= Kind.LISTENER && kind <= Kind.DATAGRAM;
+}
+
+/** Why a descriptor is no socket: `-EBADF` or `-ENOTSOCK`. */
+export function notSocket(kind: number): number {
+  return kind === Kind.FREE ? -LinuxErrno.BADF : -LinuxErrno.NOTSOCK;
+}
+
+/** One receive, without waiting. */
+function receiveOnce(
+  sandbox: Sandbox,
+  handle: number,
+  count: number,
+  flags: number,
+  address: SockaddrBuffer | null,
+): number {
+  const { kernel, memory } = sandbox;
+  const { iovs, bytes } = memory;
+  return count === 1 && address === null
+    ? kernel.recv(handle, bytes, iovs[0] as number, iovs[1] as number, flags)
+    : kernel.recvmsg(handle, bytes, iovs, count, flags, address);
+}
+
+/**
+ * Receives from a socket (`recvmsg(2)`). `flags` are Linux's; MSG_WAITALL has its meaning for
+ * blocking streams only, as in the kernel.
+ */
+export function receive(
+  sandbox: Sandbox,
+  fd: number,
+  count: number,
+  flags: number,
+  address: SockaddrBuffer | null,
+): number {
+  const { descriptors } = sandbox;
+  const handle = descriptors.handle(fd);
+  const result = receiveOnce(sandbox, handle, count, flags & ~MSG_WAITALL, address);
+  if (result !== AGAIN && (flags & MSG_WAITALL) === 0) return result;
+  if (descriptors.isNonblocking(fd)) return result;
+  return receiveBlocking(sandbox, fd, count, flags, address, result);
+}
+
+function receiveBlocking(
+  sandbox: Sandbox,
+  fd: number,
+  count: number,
+  flags: number,
+  address: SockaddrBuffer | null,
+  first: number,
+): number {
+  const { descriptors, memory } = sandbox;
+  const handle = descriptors.handle(fd);
+  const timeoutMs = descriptors.timeoutMs(fd, false);
+  const all = (flags & MSG_WAITALL) !== 0 && (flags & MSG_PEEK) === 0;
+  const wanted = all && descriptors.kind(fd) === Kind.STREAM ? memory.iovecBytes(count) : 0;
+  let rest = count;
+  let done = 0;
+  let result = first;
+  for (;;) {
+    if (result === 0 || (result < 0 && result !== AGAIN)) return done > 0 ? done : result;
+    if (result > 0) {
+      done += result;
+      if (done >= wanted) return done;
+      rest = memory.advanceIovecs(rest, result);
+    } else {
+      const ready = sandbox.waitReady(handle, EPOLLIN, timeoutMs);
+      if (ready < 0) return done > 0 ? done : ready;
+    }
+    result = receiveOnce(sandbox, handle, rest, flags & ~MSG_WAITALL, address);
+  }
+}
+
+/** One send, without waiting. */
+function sendOnce(
+  sandbox: Sandbox,
+  handle: number,
+  count: number,
+  address: SockaddrBuffer | null,
+): number {
+  const { kernel, memory } = sandbox;
+  const { iovs, bytes } = memory;
+  return count === 1 && address === null
+    ? kernel.send(handle, bytes, iovs[0] as number, iovs[1] as number, 0)
+    : kernel.sendmsg(handle, bytes, iovs, count, 0, address);
+}
+
+/** Sends on a socket (`sendmsg(2)`); a blocking stream sends all of it. */
+export function transmit(
+  sandbox: Sandbox,
+  fd: number,
+  count: number,
+  address: SockaddrBuffer | null,
+): number {
+  const { descriptors } = sandbox;
+  const handle = descriptors.handle(fd);
+  const result = sendOnce(sandbox, handle, count, address);
+  if (descriptors.isNonblocking(fd)) return result;
+  return transmitBlocking(sandbox, fd, count, address, result);
+}
+
+function transmitBlocking(
+  sandbox: Sandbox,
+  fd: number,
+  count: number,
+  address: SockaddrBuffer | null,
+  first: number,
+): number {
+  const { descriptors, memory } = sandbox;
+  const stream = descriptors.kind(fd) === Kind.STREAM;
+  if (first >= 0 && (!stream || first >= memory.iovecBytes(count))) return first;
+  const handle = descriptors.handle(fd);
+  const timeoutMs = descriptors.timeoutMs(fd, true);
+  let rest = count;
+  let done = 0;
+  let result = first;
+  for (;;) {
+    if (result < 0 && result !== AGAIN) return done > 0 ? done : result;
+    if (result > 0) {
+      done += result;
+      rest = memory.advanceIovecs(rest, result);
+      if (rest === 0) return done;
+    } else {
+      const ready = sandbox.waitReady(handle, EPOLLOUT, timeoutMs);
+      if (ready < 0) return done > 0 ? done : ready;
+    }
+    result = sendOnce(sandbox, handle, rest, address);
+  }
+}
+
+/**
+ * Reads or writes a descriptor that is not a socket (`readv(2)`, `writev(2)`): stdio, eventfd.
+ * A blocking write to stdio goes on until all is written, as to a blocking pipe.
+ */
+export function transferPlain(
+  sandbox: Sandbox,
+  fd: number,
+  count: number,
+  writing: boolean,
+): number {
+  const { descriptors, kernel, memory } = sandbox;
+  const handle = descriptors.handle(fd);
+  const blocking = !descriptors.isNonblocking(fd);
+  const stdio = descriptors.kind(fd) === Kind.STDIO;
+  const wanted = writing && stdio ? memory.iovecBytes(count) : 0;
+  let rest = count;
+  let done = 0;
+  for (;;) {
+    const { bytes, iovs } = memory;
+    const result = writing
+      ? kernel.writev(handle, bytes, iovs, rest)
+      : kernel.readv(handle, bytes, iovs, rest);
+    if (result >= 0) {
+      done += result;
+      if (!blocking || result === 0 || done >= wanted) return done;
+      rest = memory.advanceIovecs(rest, result);
+    } else if (result !== AGAIN || !blocking) {
+      return done > 0 ? done : result;
+    } else {
+      const ready = sandbox.waitReady(handle, writing ? EPOLLOUT : EPOLLIN, 0);
+      if (ready < 0) return done > 0 ? done : ready;
+    }
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The Kernel port: one method for each system call, in Linux's own terms.
+ *
+ * Every method returns a number `>= 0`, or minus a Linux errno; none throws, none allocates.
+ * The port speaks in opaque handles. A handle is a small integer (slot and generation), never a
+ * descriptor number of this process; a closed handle answers `-EBADF` for ever.
+ *
+ * Everything that is not deterministic passes through here. Guests, grants and WASI do not.
+ */
+
+/** Opaque name of an open kernel object: slot and generation in 31 bits. */
+export type Handle = number;
+
+/** A result: `>= 0`, or minus a Linux errno. */
+export type Result = number;
+
+/** Names one guest: the owner of handles, and the threads that `sessionWake` reaches. */
+export type Session = number;
+
+/**
+ * A buffer that carries one socket address across the port, `SOCKADDR_BYTES` long:
+ * u32 length of the address in bytes @0, then a Linux `struct sockaddr_*` @4 (up to 128 bytes).
+ */
+export type SockaddrBuffer = Uint8Array;
+
+/** Size in bytes of a `SockaddrBuffer`: 4 of length, 128 of `sockaddr_storage`. */
+export const SOCKADDR_BYTES = 132;
+
+/** The largest number of buffers one vectored call takes: IOV_MAX of `readv(2)`. */
+export const IOV_MAX = 1024;
+
+/** The largest number of events that one wait reports; more wait for the next call. */
+export const EPOLL_EVENTS_MAX = 4096;
+
+/**
+ * `bytes` is always the memory that the call reads or writes, `offset` and `length` a range in it.
+ * The caller has checked the range; the addon checks it again and answers `-EFAULT`.
+ *
+ * `iovs` holds `count` pairs (offset in `bytes`, length), both u32.
+ */
+export interface Kernel {
+  // Sessions -------------------------------------------------------------------------------
+  /** Opens a session. Owns nothing yet; close it with `sessionClose`. */
+  sessionOpen(): Session;
+  /** Makes the calling thread one of the session's: it owns what it opens, and can be woken. */
+  sessionEnter(session: Session): Result;
+  /**
+   * Wakes every thread of the session out of its wait, or out of its next wait if it is not in
+   * one: that wait returns `-EINTR`. Callable from any thread; never lost.
+   */
+  sessionWake(session: Session): Result;
+  /** Gives a handle to a session, which then closes it with the rest. */
+  sessionAdopt(session: Session, handle: Handle): Result;
+  /** Closes every handle the session still owns; returns how many. The session is gone. */
+  sessionClose(session: Session): Result;
+
+  // Sockets: always O_NONBLOCK and O_CLOEXEC ----------------------------------------------
+  /** `socket(2)`. */
+  socket(domain: number, type: number, protocol: number): Handle | Result;
+  /** `bind(2)`. */
+  bind(handle: Handle, address: SockaddrBuffer): Result;
+  /** `listen(2)`. */
+  listen(handle: Handle, backlog: number): Result;
+  /** `accept4(2)`; the peer's address is written to `address`. */
+  accept4(handle: Handle, address: SockaddrBuffer): Handle | Result;
+  /** `connect(2)`; `-EINPROGRESS` while it is under way. */
+  connect(handle: Handle, address: SockaddrBuffer): Result;
+  /** `getsockname(2)`. */
+  getsockname(handle: Handle, address: SockaddrBuffer): Result;
+  /** `getpeername(2)`. */
+  getpeername(handle: Handle, address: SockaddrBuffer): Result;
+  /** `recv(2)`: bytes read; with MSG_TRUNC the datagram's real length. */
+  recv(handle: Handle, bytes: Uint8Array, offset: number, length: number, flags: number): Result;
+  /** `send(2)` with MSG_NOSIGNAL: bytes written. */
+  send(handle: Handle, bytes: Uint8Array, offset: number, length: number, flags: number): Result;
+  /** `recvmsg(2)` into `count` buffers; the sender's address is written to `address`. */
+  recvmsg(
+    handle: Handle,
+    bytes: Uint8Array,
+    iovs: Uint32Array,
+    count: number,
+    flags: number,
+    address: SockaddrBuffer | null,
+  ): Result;
+  /** `sendmsg(2)` with MSG_NOSIGNAL from `count` buffers, to `address` if there is one. */
+  sendmsg(
+    handle: Handle,
+    bytes: Uint8Array,
+    iovs: Uint32Array,
+    count: number,
+    flags: number,
+    address: SockaddrBuffer | null,
+  ): Result;
+  /** `shutdown(2)`: how is SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2. */
+  shutdown(handle: Handle, how: number): Result;
+  /** `getsockopt(2)`: writes at most `length` bytes of the value; returns its size in bytes. */
+  getsockopt(
+    handle: Handle,
+    level: number,
+    name: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): Result;
+  /** `setsockopt(2)`. */
+  setsockopt(
+    handle: Handle,
+    level: number,
+    name: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): Result;
+
+  // epoll ------------------------------------------------------------------------------------
+  /** `epoll_create1(EPOLL_CLOEXEC)`. */
+  epollCreate1(): Handle | Result;
+  /** `epoll_ctl(2)`; `data` is two u32 and comes back to the last bit. */
+  epollCtl(
+    epoll: Handle,
+    op: number,
+    handle: Handle,
+    events: number,
+    dataLo: number,
+    dataHi: number,
+  ): Result;
+  /**
+   * `epoll_pwait(2)`: writes up to `min(maxevents, EPOLL_EVENTS_MAX)` records of 16 bytes
+   * (events u32 @0, zero @4, data u64 @8); `timeoutMs` −1 waits for ever. Can be woken.
+   */
+  epollPwait(
+    epoll: Handle,
+    bytes: Uint8Array,
+    offset: number,
+    maxevents: number,
+    timeoutMs: number,
+  ): Result;
+  /** `epoll_pwait2(2)`: as `epollPwait`, to the nanosecond; `seconds` −1 waits for ever. */
+  epollPwait2(
+    epoll: Handle,
+    bytes: Uint8Array,
+    offset: number,
+    maxevents: number,
+    seconds: number,
+    nanoseconds: number,
+  ): Result;
+  /**
+   * `ppoll(2)` on one handle: returns `revents`, 0 after the time-out. `seconds` −1 waits for
+   * ever. Can be woken.
+   */
+  poll(handle: Handle, events: number, seconds: number, nanoseconds: number): Result;
+  /** `eventfd(2)`, always EFD_NONBLOCK and EFD_CLOEXEC; flags: EFD_SEMAPHORE 1 or 0. */
+  eventfd(initval: number, flags: number): Handle | Result;
+
+  // Bytes, for what is not a socket ----------------------------------------------------------
+  /** Handle on this process's descriptor 0, 1 or 2; closing it leaves the process's own open. */
+  stdio(fd: number): Handle | Result;
+  /** `read(2)`. */
+  read(handle: Handle, bytes: Uint8Array, offset: number, length: number): Result;
+  /** `write(2)`; a reader that is gone is `-EPIPE`, never a signal. */
+  write(handle: Handle, bytes: Uint8Array, offset: number, length: number): Result;
+  /** `readv(2)`. */
+  readv(handle: Handle, bytes: Uint8Array, iovs: Uint32Array, count: number): Result;
+  /** `writev(2)`. */
+  writev(handle: Handle, bytes: Uint8Array, iovs: Uint32Array, count: number): Result;
+  /** `ioctl(FIONREAD)`: bytes that can be read without waiting. */
+  fionread(handle: Handle): Result;
+  /** `fstat(2)`: the `st_mode`. */
+  fstat(handle: Handle): Result;
+  /** `isatty(3)`: 1 or 0. */
+  isatty(handle: Handle): Result;
+  /** `close(2)`, at the last unpin. The handle is dead at once. */
+  close(handle: Handle): Result;
+
+  // Time and chance --------------------------------------------------------------------------
+  /** `clock_gettime(2)`: writes nanoseconds as u64, 8 bytes, at `offset`. */
+  clockGettime(clockid: number, bytes: Uint8Array, offset: number): Result;
+  /** `clock_getres(2)`: writes nanoseconds as u64, 8 bytes, at `offset`. */
+  clockGetres(clockid: number, bytes: Uint8Array, offset: number): Result;
+  /** `getrandom(2)` until `length` bytes are filled; returns 0. */
+  getrandom(bytes: Uint8Array, offset: number, length: number): Result;
+  /** `sched_yield(2)`. */
+  schedYield(): Result;
+}
+
+/** What a parameter of a kernel call is, for the generated wrappers. */
+export type CallParameter = 'handle' | 'number' | 'bytes' | 'iovs' | 'address';
+
+const bytesRange = { bytes: 'bytes', offset: 'number', length: 'number' } as const;
+const vector = { bytes: 'bytes', iovs: 'iovs', count: 'number' } as const;
+const sockaddr = { handle: 'handle', address: 'address' } as const;
+const option = { handle: 'handle', level: 'number', name: 'number', ...bytesRange } as const;
+const waiting = { epoll: 'handle', bytes: 'bytes', offset: 'number', maxevents: 'number' } as const;
+const clock = { clockid: 'number', bytes: 'bytes', offset: 'number' } as const;
+
+/**
+ * The calls of the port as data, in the order of the interface: name, then parameter names with
+ * their kinds in order. Wrappers (trace, record, replay, inject) are generated from this list.
+ */
+export const KERNEL_CALLS = {
+  sessionOpen: {},
+  sessionEnter: { session: 'number' },
+  sessionWake: { session: 'number' },
+  sessionAdopt: { session: 'number', handle: 'handle' },
+  sessionClose: { session: 'number' },
+  socket: { domain: 'number', type: 'number', protocol: 'number' },
+  bind: sockaddr,
+  listen: { handle: 'handle', backlog: 'number' },
+  accept4: sockaddr,
+  connect: sockaddr,
+  getsockname: sockaddr,
+  getpeername: sockaddr,
+  recv: { handle: 'handle', ...bytesRange, flags: 'number' },
+  send: { handle: 'handle', ...bytesRange, flags: 'number' },
+  recvmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
+  sendmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
+  shutdown: { handle: 'handle', how: 'number' },
+  getsockopt: option,
+  setsockopt: option,
+  epollCreate1: {},
+  epollCtl: {
+    epoll: 'handle',
+    op: 'number',
+    handle: 'handle',
+    events: 'number',
+    dataLo: 'number',
+    dataHi: 'number',
+  },
+  epollPwait: { ...waiting, timeoutMs: 'number' },
+  epollPwait2: { ...waiting, seconds: 'number', nanoseconds: 'number' },
+  poll: { handle: 'handle', events: 'number', seconds: 'number', nanoseconds: 'number' },
+  eventfd: { initval: 'number', flags: 'number' },
+  stdio: { fd: 'number' },
+  read: { handle: 'handle', ...bytesRange },
+  write: { handle: 'handle', ...bytesRange },
+  readv: { handle: 'handle', ...vector },
+  writev: { handle: 'handle', ...vector },
+  fionread: { handle: 'handle' },
+  fstat: { handle: 'handle' },
+  isatty: { handle: 'handle' },
+  close: { handle: 'handle' },
+  clockGettime: clock,
+  clockGetres: clock,
+  getrandom: bytesRange,
+  schedYield: {},
+} as const satisfies Record<keyof Kernel, Readonly<Record<string, CallParameter>>>;

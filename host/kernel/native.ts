@@ -1,0 +1,34 @@
+import { createRequire } from 'node:module';
+
+import type { Kernel } from './kernel.js';
+
+/** The addon: the port, and what only tests ask of it. */
+interface Addon extends Kernel {
+  /** JSON of every guest-facing struct's size, alignment and field offsets, in bytes. */
+  abiLayout(): string;
+  /** JSON of every constant of this machine's `errno.h`. */
+  errnoNames(): string;
+}
+
+const PATH = '../../native/build/Release/sandpoll.node';
+
+function unavailable(message: string, cause?: unknown): Error {
+  return Object.assign(new Error(message, { cause }), { code: 'ERR_SANDPOLL_ADDON' });
+}
+
+/**
+ * The kernel of this machine: the addon's own functions, shared by every thread of the process.
+ *
+ * @throws with code `ERR_SANDPOLL_ADDON` where the addon cannot be loaded.
+ */
+export function openNativeKernel(): Addon {
+  if (process.platform !== 'linux') {
+    throw unavailable(`Sandpoll stands on epoll: it runs on Linux only, not on ${process.platform}`);
+  }
+  try {
+    const addon: Addon = createRequire(import.meta.url)(PATH);
+    return addon;
+  } catch (error) {
+    throw unavailable('the native addon cannot be loaded; build it with: npm run build', error);
+  }
+}

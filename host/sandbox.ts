@@ -1,0 +1,97 @@
+/**
+ * One guest's world: its kernel, descriptors, grants, memory and limits. Imports reach the
+ * outside through it and nothing else.
+ */
+import { GuestMemory } from './abi/memory.js';
+import { AF_UNIX, type Transport, sockaddrFamily } from './address.js';
+import { type DescriptorTable, Kind } from './descriptors.js';
+import { LinuxErrno } from './errno.js';
+import { type AddressUse, type Grants, denialText, judge } from './grants.js';
+import { type Handle, type Kernel, SOCKADDR_BYTES } from './kernel/kernel.js';
+import type { Outcome } from './trap.js';
+
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+/** The largest option value that passes: a `struct timeval`. */
+const OPTION_BYTES = 16;
+
+export interface SandboxOptions {
+  readonly kernel: Kernel;
+  readonly descriptors: DescriptorTable;
+  readonly grants: Grants;
+  /** Ends the guest's thread at once; it does not return. */
+  readonly end: (outcome: Outcome) => never;
+  /** Says one line to whoever runs the guest. */
+  readonly report: (line: string) => void;
+}
+
+export class Sandbox {
+  readonly kernel: Kernel;
+  readonly descriptors: DescriptorTable;
+  readonly grants: Grants;
+  readonly end: (outcome: Outcome) => never;
+  readonly report: (line: string) => void;
+  /** Empty until the instance has one: calls from a start function see no memory. */
+  memory = new GuestMemory(new WebAssembly.Memory({ initial: 0 }));
+  /** Where this thread's socket addresses are built and read. */
+  readonly address = new Uint8Array(SOCKADDR_BYTES);
+  /** Where the values of socket options are built and read. */
+  readonly option = new Uint8Array(OPTION_BYTES);
+  readonly #denied = new Set<string>();
+
+  constructor(options: SandboxOptions) {
+    this.kernel = options.kernel;
+    this.descriptors = options.descriptors;
+    this.grants = options.grants;
+    this.end = options.end;
+    this.report = options.report;
+  }
+
+  attachMemory(memory: WebAssembly.Memory): void {
+    this.memory = new GuestMemory(memory);
+  }
+
+  /**
+   * Waits until a handle is ready, on behalf of a blocking descriptor: kernel sockets never
+   * block by themselves. `timeoutMs` 0 waits for ever. Returns what `poll(2)` reports, `-EAGAIN`
+   * after the time-out, `-EINTR` when woken.
+   */
+  waitReady(handle: Handle, events: number, timeoutMs: number): number {
+    const seconds = timeoutMs > 0 ? Math.floor(timeoutMs / 1000) : -1;
+    const ready = this.kernel.poll(handle, events, seconds, (timeoutMs % 1000) * 1_000_000);
+    return ready === 0 ? -LinuxErrno.AGAIN : ready;
+  }
+
+  /** SO_ERROR of a handle, read and cleared: 0 or a Linux errno, or minus why it has none. */
+  socketError(handle: Handle): number {
+    const result = this.kernel.getsockopt(handle, SOL_SOCKET, SO_ERROR, this.option, 0, 4);
+    return result < 0 ? result : (this.option[0] as number);
+  }
+
+  /** Closes a guest's descriptor; `-EBADF` if it is not open. */
+  closeDescriptor(fd: number): number {
+    const handle = this.descriptors.close(fd);
+    return handle < 0 ? handle : this.kernel.close(handle);
+  }
+
+  /**
+   * Whether the grants allow `use` of the address in `this.address` by a socket of this kind;
+   * `-EACCES` if not, and the flag that would grant it is reported, once for each text.
+   */
+  permit(use: AddressUse, kind: number): number {
+    const transport = this.#transport(kind);
+    if (judge(this.grants.net, use, transport, this.address)) return 0;
+    // A guest that tries many addresses must not fill memory or a terminal.
+    if (this.#denied.size < 64) {
+      const text = denialText(use, transport, this.address);
+      if (!this.#denied.has(text)) this.report(text);
+      this.#denied.add(text);
+    }
+    return -LinuxErrno.ACCES;
+  }
+
+  #transport(kind: number): Transport {
+    if (sockaddrFamily(this.address) === AF_UNIX) return 'unix';
+    return kind === Kind.DATAGRAM ? 'udp' : 'tcp';
+  }
+}

@@ -1,0 +1,81 @@
+/** Registration of the core's methods under the names of the Kernel port, and nothing else. */
+
+#include <napi.h>
+
+#include "bind.h"
+#include "probe.h"
+
+namespace sandpoll {
+
+/** Never destroyed: worker threads may outlive `exit()`. */
+Kernel& bind::kernel = *new Kernel;
+
+namespace {
+
+template <auto method>
+constexpr napi_property_descriptor row(const char* name) {
+  constexpr napi_callback function = bind::call<method>;
+  return {name, nullptr, function, nullptr, nullptr, nullptr, napi_enumerable, nullptr};
+}
+
+const napi_property_descriptor kRows[] = {
+    row<&Kernel::session_open>("sessionOpen"),
+    row<&Kernel::session_enter>("sessionEnter"),
+    row<&Kernel::session_wake>("sessionWake"),
+    row<&Kernel::session_adopt>("sessionAdopt"),
+    row<&Kernel::session_close>("sessionClose"),
+    row<&Kernel::socket>("socket"),
+    row<&Kernel::bind>("bind"),
+    row<&Kernel::listen>("listen"),
+    row<&Kernel::accept4>("accept4"),
+    row<&Kernel::connect>("connect"),
+    row<&Kernel::getsockname>("getsockname"),
+    row<&Kernel::getpeername>("getpeername"),
+    row<&Kernel::recv>("recv"),
+    row<&Kernel::send>("send"),
+    row<&Kernel::recvmsg>("recvmsg"),
+    row<&Kernel::sendmsg>("sendmsg"),
+    row<&Kernel::shutdown>("shutdown"),
+    row<&Kernel::getsockopt>("getsockopt"),
+    row<&Kernel::setsockopt>("setsockopt"),
+    row<&Kernel::epoll_create1>("epollCreate1"),
+    row<&Kernel::epoll_ctl>("epollCtl"),
+    row<&Kernel::epoll_pwait>("epollPwait"),
+    row<&Kernel::epoll_pwait2>("epollPwait2"),
+    row<&Kernel::poll>("poll"),
+    row<&Kernel::eventfd>("eventfd"),
+    row<&Kernel::stdio>("stdio"),
+    row<&Kernel::read>("read"),
+    row<&Kernel::write>("write"),
+    row<&Kernel::readv>("readv"),
+    row<&Kernel::writev>("writev"),
+    row<&Kernel::fionread>("fionread"),
+    row<&Kernel::fstat>("fstat"),
+    row<&Kernel::isatty>("isatty"),
+    row<&Kernel::close>("close"),
+    row<&Kernel::clock_gettime>("clockGettime"),
+    row<&Kernel::clock_getres>("clockGetres"),
+    row<&Kernel::getrandom>("getrandom"),
+    row<&Kernel::sched_yield>("schedYield"),
+};
+
+Napi::Value abi_layout(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), probe::abi_layout());
+}
+
+Napi::Value errno_names(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), probe::errno_names());
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  napi_define_properties(env, exports, sizeof(kRows) / sizeof(kRows[0]), kRows);
+  exports.Set("abiLayout", Napi::Function::New<abi_layout>(env, "abiLayout"));
+  exports.Set("errnoNames", Napi::Function::New<errno_names>(env, "errnoNames"));
+  return exports;
+}
+
+NODE_API_MODULE(sandpoll, init)
+
+}  // namespace
+
+}  // namespace sandpoll

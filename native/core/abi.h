@@ -1,0 +1,129 @@
+#pragma once
+
+/**
+ * The structs of guest memory, as plain C declares them: the third source, beside the host's own
+ * table and AssemblyScript's `offsetof`, of every offset that crosses the boundary.
+ *
+ * Sources: WASI preview1 `typenames.witx`, WasmEdge `api.hpp`, and for `epoll_event` the
+ * 64-bit layout without x86-64's packing. All are little-endian, guest pointers are 32 bits.
+ */
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sandpoll::abi {
+
+struct iovec {
+  uint32_t buf;
+  uint32_t len;
+};
+
+struct prestat {
+  uint8_t tag;
+  uint32_t pr_name_len;
+};
+
+struct fdstat {
+  uint8_t filetype;
+  uint16_t flags;
+  alignas(8) uint64_t rights_base;
+  uint64_t rights_inheriting;
+};
+
+struct filestat {
+  uint64_t dev;
+  uint64_t ino;
+  uint8_t filetype;
+  alignas(8) uint64_t nlink;
+  uint64_t size;
+  uint64_t atim;
+  uint64_t mtim;
+  uint64_t ctim;
+};
+
+struct dirent {
+  uint64_t d_next;
+  uint64_t d_ino;
+  uint32_t d_namlen;
+  uint8_t d_type;
+};
+
+struct subscription_clock {
+  uint32_t id;
+  alignas(8) uint64_t timeout;
+  uint64_t precision;
+  uint16_t flags;
+};
+
+struct subscription_fd_readwrite {
+  uint32_t fd;
+};
+
+struct subscription {
+  uint64_t userdata;
+  uint8_t tag;
+  union {
+    subscription_clock clock;
+    subscription_fd_readwrite fd_readwrite;
+  } u;
+};
+
+struct event_fd_readwrite {
+  uint64_t nbytes;
+  uint16_t flags;
+};
+
+struct event {
+  uint64_t userdata;
+  uint16_t error;
+  uint8_t type;
+  event_fd_readwrite fd_readwrite;
+};
+
+struct timespec {
+  int64_t tv_sec;
+  int64_t tv_nsec;
+};
+
+struct itimerspec {
+  timespec it_interval;
+  timespec it_value;
+};
+
+struct epoll_event {
+  uint32_t events;
+  uint32_t zero;
+  uint64_t data;
+};
+
+struct wasi_address {
+  uint32_t buf;
+  uint32_t len;
+};
+
+struct addrinfo {
+  uint16_t ai_flags;
+  uint8_t ai_family;
+  uint8_t ai_socktype;
+  uint8_t ai_protocol;
+  uint32_t ai_addrlen;
+  uint32_t ai_addr;
+  uint32_t ai_canonname;
+  uint32_t ai_canonname_len;
+  uint32_t ai_next;
+};
+
+struct sockaddr {
+  uint8_t sa_family;
+  uint32_t sa_data_len;
+  uint32_t sa_data;
+};
+
+static_assert(sizeof(iovec) == 8 && sizeof(prestat) == 8 && sizeof(fdstat) == 24, "witx");
+static_assert(sizeof(filestat) == 64 && sizeof(dirent) == 24, "witx");
+static_assert(sizeof(subscription) == 48 && offsetof(subscription, u) == 16, "witx");
+static_assert(sizeof(event) == 32 && offsetof(event, fd_readwrite) == 16, "witx");
+static_assert(sizeof(epoll_event) == 16 && offsetof(epoll_event, data) == 8, "design.md 4.1");
+static_assert(sizeof(addrinfo) == 28 && sizeof(sockaddr) == 12, "WasmEdge");
+
+}  // namespace sandpoll::abi

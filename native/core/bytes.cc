@@ -1,0 +1,127 @@
+/** Reading and writing what is not a socket: stdio, event descriptors. */
+
+#include <fcntl.h>
+#include <limits.h>
+
+#include <cerrno>
+
+#include "gather.h"
+#include "kernel.h"
+
+namespace sandpoll {
+
+namespace {
+
+constexpr const char* kReopen[] = {"/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2"};
+
+constexpr timespec kAtOnce = {0, 0};
+
+}  // namespace
+
+/**
+ * This process shares its stdio with others, terminals above all, and O_NONBLOCK belongs to what
+ * they share. So a pipe or a terminal is opened again, non-blocking for the guest alone. What
+ * cannot be opened again is asked for readiness before each call; a socket has MSG_DONTWAIT; and
+ * a regular file never blocks.
+ */
+int Kernel::stdio(int32_t fd) {
+  if (fd < 0 || fd > 2) return -EBADF;
+  struct stat status;
+  const long result = sys_.fstat(fd, &status);
+  if (result < 0) return static_cast<int>(result);
+  if (S_ISSOCK(status.st_mode)) return opened(sys_.dup(fd), Mode::kSharedSocket);
+  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return opened(sys_.dup(fd));
+  const long flags = sys_.getfl(fd);
+  if (flags < 0) return static_cast<int>(flags);
+  const int access = static_cast<int>(flags) & O_ACCMODE;
+  const long own = sys_.open(kReopen[fd], access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  return own >= 0 ? opened(own) : opened(sys_.dup(fd), Mode::kShared);
+}
+
+bool Kernel::is_ready(int fd, short events) {
+  pollfd polled = {fd, events, 0};
+  return sys_.ppoll(&polled, 1, &kAtOnce, nullptr) > 0;
+}
+
+long Kernel::read_shared(const Pin& pin, void* buffer, size_t length) {
+  if (pin.mode() == Mode::kSharedSocket) {
+    return sys_.recv(pin.fd(), buffer, length, MSG_DONTWAIT);
+  }
+  return is_ready(pin.fd(), POLLIN) ? sys_.read(pin.fd(), buffer, length) : -EAGAIN;
+}
+
+/** A pipe that polls writable takes PIPE_BUF bytes without blocking, and is promised no more. */
+long Kernel::write_shared(const Pin& pin, const void* buffer, size_t length) {
+  if (pin.mode() == Mode::kSharedSocket) {
+    return sys_.send(pin.fd(), buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+  if (!is_ready(pin.fd(), POLLOUT)) return -EAGAIN;
+  return sys_.write(pin.fd(), buffer, length < PIPE_BUF ? length : PIPE_BUF);
+}
+
+int Kernel::read(Handle handle, Bytes bytes, int64_t offset, int64_t length) {
+  if (!bytes.holds(offset, length)) return -EFAULT;
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  uint8_t* buffer = bytes.data + offset;
+  const auto size = static_cast<size_t>(length);
+  return static_cast<int>(pin.is_shared() ? read_shared(pin, buffer, size)
+                                          : sys_.read(pin.fd(), buffer, size));
+}
+
+int Kernel::write(Handle handle, Bytes bytes, int64_t offset, int64_t length) {
+  if (!bytes.holds(offset, length)) return -EFAULT;
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  const uint8_t* buffer = bytes.data + offset;
+  const auto size = static_cast<size_t>(length);
+  return static_cast<int>(pin.is_shared() ? write_shared(pin, buffer, size)
+                                          : sys_.write(pin.fd(), buffer, size));
+}
+
+int Kernel::readv(Handle handle, Bytes bytes, Iovs iovs, int64_t count) {
+  Gathered gathered;
+  if (const int error = gathered.load(bytes, iovs, count)) return error;
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  if (!pin.is_shared()) {
+    return static_cast<int>(sys_.readv(pin.fd(), gathered.iovs, static_cast<int>(count)));
+  }
+  const ::iovec first = gathered.first();
+  return static_cast<int>(read_shared(pin, first.iov_base, first.iov_len));
+}
+
+int Kernel::writev(Handle handle, Bytes bytes, Iovs iovs, int64_t count) {
+  Gathered gathered;
+  if (const int error = gathered.load(bytes, iovs, count)) return error;
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  if (!pin.is_shared()) {
+    return static_cast<int>(sys_.writev(pin.fd(), gathered.iovs, static_cast<int>(count)));
+  }
+  const ::iovec first = gathered.first();
+  return static_cast<int>(write_shared(pin, first.iov_base, first.iov_len));
+}
+
+int Kernel::fionread(Handle handle) {
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  int bytes = 0;
+  const long result = sys_.fionread(pin.fd(), &bytes);
+  return static_cast<int>(result < 0 ? result : bytes);
+}
+
+int Kernel::fstat(Handle handle) {
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  struct stat status;
+  const long result = sys_.fstat(pin.fd(), &status);
+  return static_cast<int>(result < 0 ? result : status.st_mode);
+}
+
+int Kernel::isatty(Handle handle) {
+  Pin pin(handles_, handle);
+  return pin ? sys_.isatty(pin.fd()) >= 0 : -EBADF;
+}
+
+}  // namespace sandpoll

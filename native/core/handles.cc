@@ -1,0 +1,171 @@
+#include "handles.h"
+
+#include <cerrno>
+#include <new>
+
+namespace sandpoll {
+
+namespace {
+
+/** `Slot::state`: pins in the low half, then one bit for live, then the generation. */
+constexpr uint64_t kPin = 1;
+constexpr uint64_t kPins = 0xffffffff;
+constexpr uint64_t kLive = 1ull << 32;
+constexpr uint32_t kGenerationShift = 33;
+constexpr uint32_t kGenerations = 1u << 13;
+
+constexpr uint64_t live_state(uint32_t generation) {
+  return kLive | static_cast<uint64_t>(generation) << kGenerationShift;
+}
+
+}  // namespace
+
+/** One cache line each: threads that use neighbouring slots do not slow each other. */
+struct alignas(64) Slot {
+  std::atomic<uint64_t> state{0};
+  std::atomic<uint32_t> owner{0};
+  int fd = -1;
+  Mode mode = Mode::kPlain;
+  uint32_t index = 0;
+  uint32_t next_free = 0;
+};
+
+Pin::Pin(HandleTable& table, Handle handle) : table_(table), slot_(table.pin(handle)) {}
+
+Pin::~Pin() {
+  if (slot_ != nullptr) table_.unpin(slot_);
+}
+
+int Pin::fd() const { return slot_->fd; }
+
+Mode Pin::mode() const { return slot_->mode; }
+
+bool Pin::live() const { return (slot_->state.load() & kLive) != 0; }
+
+void Pin::set_owner(uint32_t owner) { slot_->owner.store(owner); }
+
+HandleTable::~HandleTable() {
+  for (uint32_t index = 0; index < used_.load(); index++) {
+    Slot* slot = slot_at(index);
+    if ((slot->state.load() & kLive) != 0) sys_.close(slot->fd);
+  }
+  for (auto& block : blocks_) delete[] block.load();
+}
+
+Slot* HandleTable::slot_at(uint32_t index) const {
+  Slot* block = blocks_[index / kBlockSlots].load(std::memory_order_acquire);
+  return block == nullptr ? nullptr : block + index % kBlockSlots;
+}
+
+Slot* HandleTable::pin(Handle handle) {
+  if (handle < 0) return nullptr;
+  const uint32_t name = static_cast<uint32_t>(handle);
+  Slot* slot = slot_at(name & (kSlots - 1));
+  if (slot == nullptr) return nullptr;
+  const uint64_t wanted = live_state(name >> kSlotBits);
+  uint64_t state = slot->state.load(std::memory_order_relaxed);
+  while ((state & ~kPins) == wanted) {
+    if (slot->state.compare_exchange_weak(state, state + kPin, std::memory_order_acquire,
+                                          std::memory_order_relaxed)) {
+      return slot;
+    }
+  }
+  return nullptr;
+}
+
+void HandleTable::unpin(Slot* slot) {
+  const uint64_t before = slot->state.fetch_sub(kPin, std::memory_order_acq_rel);
+  if ((before & (kLive | kPins)) == kPin) finish(slot);
+}
+
+/** Runs once for each life of a slot: dead and unpinned, nobody can reach it any more. */
+void HandleTable::finish(Slot* slot) {
+  sys_.close(slot->fd);
+  std::lock_guard<std::mutex> lock(mutex_);
+  slot->next_free = kNone;
+  if (newest_free_ == kNone) {
+    oldest_free_ = slot->index;
+  } else {
+    slot_at(newest_free_)->next_free = slot->index;
+  }
+  newest_free_ = slot->index;
+  free_++;
+}
+
+uint32_t HandleTable::take_index() {
+  const uint32_t fresh = used_.load(std::memory_order_relaxed);
+  if (free_ > kRest || (fresh == kSlots && free_ > 0)) {
+    const uint32_t index = oldest_free_;
+    oldest_free_ = slot_at(index)->next_free;
+    if (oldest_free_ == kNone) newest_free_ = kNone;
+    free_--;
+    return index;
+  }
+  if (fresh == kSlots) return kNone;
+  if (fresh % kBlockSlots == 0) {
+    Slot* block = new (std::nothrow) Slot[kBlockSlots];
+    if (block == nullptr) return kNone;
+    for (uint32_t at = 0; at < kBlockSlots; at++) block[at].index = fresh + at;
+    blocks_[fresh / kBlockSlots].store(block, std::memory_order_release);
+  }
+  used_.store(fresh + 1);
+  return fresh;
+}
+
+Handle HandleTable::open(int fd, Mode mode, uint32_t owner) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  const uint32_t index = take_index();
+  lock.unlock();
+  if (index == kNone) {
+    sys_.close(fd);
+    return -ENFILE;
+  }
+  Slot* slot = slot_at(index);
+  slot->fd = fd;
+  slot->mode = mode;
+  slot->owner.store(owner, std::memory_order_relaxed);
+  const uint64_t before = slot->state.load(std::memory_order_relaxed) >> kGenerationShift;
+  const uint32_t generation = static_cast<uint32_t>(before % (kGenerations - 1)) + 1;
+  slot->state.store(live_state(generation));
+  return static_cast<Handle>(generation << kSlotBits | index);
+}
+
+int HandleTable::close(Handle handle) {
+  Pin pin(*this, handle);
+  if (!pin) return -EBADF;
+  const uint64_t before = pin.slot_->state.fetch_and(~kLive);
+  if ((before & kLive) == 0) return -EBADF;
+  // close(2) takes a descriptor out of every interest list, but not while another thread's call
+  // holds it. Such a close is rare; so nothing is remembered, and every epoll is asked instead.
+  if ((before & kPins) > 1) forget_in_epolls(pin.fd());
+  return 0;
+}
+
+void HandleTable::forget_in_epolls(int fd) {
+  const uint32_t used = used_.load();
+  for (uint32_t index = 0; index < used; index++) {
+    Slot* slot = slot_at(index);
+    const uint64_t state = slot->state.load();
+    if ((state & kLive) == 0) continue;
+    const uint64_t name = state >> kGenerationShift << kSlotBits | index;
+    Pin epoll(*this, static_cast<Handle>(name));
+    if (epoll && epoll.mode() == Mode::kEpoll) {
+      sys_.epoll_ctl(epoll.fd(), EPOLL_CTL_DEL, fd, nullptr);
+    }
+  }
+}
+
+int HandleTable::close_all(uint32_t owner) {
+  int closed = 0;
+  const uint32_t used = used_.load();
+  for (uint32_t index = 0; index < used; index++) {
+    Slot* slot = slot_at(index);
+    const uint64_t state = slot->state.load();
+    if ((state & kLive) == 0 || slot->owner.load() != owner) continue;
+    const uint64_t name = state >> kGenerationShift << kSlotBits | index;
+    if (close(static_cast<Handle>(name)) == 0) closed++;
+  }
+  return closed;
+}
+
+}  // namespace sandpoll

@@ -1,0 +1,98 @@
+#pragma once
+
+/**
+ * Handles: the only names of kernel objects that leave the core.
+ *
+ * A handle is a slot (18 bits) and the generation of that slot (13 bits). A call *pins* the slot
+ * for its length; `close` makes the handle dead at once, but the descriptor itself is closed at
+ * the last unpin. So no call ever runs on a descriptor number that was closed and opened again by
+ * someone else in this process, Node for one.
+ */
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "syscalls.h"
+
+namespace sandpoll {
+
+using Handle = int32_t;
+
+/** How a descriptor must be treated; nearly all are plain. */
+enum class Mode : uint8_t {
+  kPlain,
+  kEpoll,
+  /** A socket that is shared with other processes: MSG_DONTWAIT instead of O_NONBLOCK. */
+  kSharedSocket,
+  /** Shared, and cannot be opened again: asked for readiness before each call. */
+  kShared,
+};
+
+class HandleTable;
+
+/** A handle for the length of one call. */
+class Pin {
+ public:
+  Pin(HandleTable& table, Handle handle);
+  ~Pin();
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+
+  /** False if the handle is closed or never was: answer `-EBADF`. */
+  explicit operator bool() const { return slot_ != nullptr; }
+  int fd() const;
+  Mode mode() const;
+  /** True if what it names is shared with other processes, and so may block. */
+  bool is_shared() const { return mode() >= Mode::kSharedSocket; }
+  /** False once another thread has closed the handle. */
+  bool live() const;
+  void set_owner(uint32_t owner);
+
+ private:
+  friend class HandleTable;
+  HandleTable& table_;
+  struct Slot* slot_;
+};
+
+class HandleTable {
+ public:
+  explicit HandleTable(const Syscalls& sys) : sys_(sys) {}
+  ~HandleTable();
+  HandleTable(const HandleTable&) = delete;
+  HandleTable& operator=(const HandleTable&) = delete;
+
+  /** Takes `fd` over and names it; `-ENFILE` (and `fd` closed) when every slot is taken. */
+  Handle open(int fd, Mode mode, uint32_t owner);
+  /** 0, or `-EBADF`. */
+  int close(Handle handle);
+  /** Closes every handle of one owner; returns how many. */
+  int close_all(uint32_t owner);
+
+ private:
+  friend class Pin;
+
+  static constexpr uint32_t kSlotBits = 18;
+  static constexpr uint32_t kSlots = 1u << kSlotBits;
+  static constexpr uint32_t kBlockSlots = 1024;
+  static constexpr uint32_t kNone = kSlots;
+  /** A freed slot rests until so many others are free: a stale handle meets no new object. */
+  static constexpr uint32_t kRest = 1024;
+
+  Slot* slot_at(uint32_t index) const;
+  Slot* pin(Handle handle);
+  void unpin(Slot* slot);
+  void finish(Slot* slot);
+  void forget_in_epolls(int fd);
+  uint32_t take_index();
+
+  const Syscalls& sys_;
+  std::atomic<Slot*> blocks_[kSlots / kBlockSlots] = {};
+  std::atomic<uint32_t> used_{0};
+  std::mutex mutex_;
+  uint32_t oldest_free_ = kNone;
+  uint32_t newest_free_ = kNone;
+  uint32_t free_ = 0;
+};
+
+}  // namespace sandpoll

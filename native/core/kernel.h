@@ -1,0 +1,116 @@
+#pragma once
+
+/**
+ * The Kernel port of `host/kernel/kernel.ts`, method by method and free of N-API: Linux's calls on
+ * handles and on ranges of guest memory. Every method returns `>= 0` or minus an errno; all may be
+ * called by any thread at any time. None allocates, save for sessions and new handles.
+ *
+ * `offset` and `length` are checked against the memory here, whoever checked them before; a
+ * range outside is `-EFAULT`.
+ */
+
+#include <cstddef>
+#include <cstdint>
+
+#include "handles.h"
+#include "sessions.h"
+#include "syscalls.h"
+
+namespace sandpoll {
+
+/** All of the memory that a call may touch. Other threads may write to it at any time. */
+struct Bytes {
+  uint8_t* data = nullptr;
+  size_t size = 0;
+
+  bool holds(int64_t offset, int64_t length) const {
+    return offset >= 0 && length >= 0 && static_cast<uint64_t>(offset) <= size &&
+           static_cast<uint64_t>(length) <= size - static_cast<uint64_t>(offset);
+  }
+};
+
+/** Pairs of (offset, length) in a `Bytes`; `size` counts words, two to a pair. */
+struct Iovs {
+  const uint32_t* data = nullptr;
+  size_t size = 0;
+};
+
+/** u32 length @0, then up to 128 bytes of `struct sockaddr_*` @4; `data` is null for none. */
+struct Address {
+  uint8_t* data = nullptr;
+};
+
+constexpr size_t kAddressBytes = 132;
+
+/** The largest number of events one wait reports. */
+constexpr int kEventsMax = 4096;
+
+class Kernel {
+ public:
+  explicit Kernel(const Syscalls& sys = kLinux) : sys_(sys), handles_(sys), sessions_(sys) {}
+
+  int session_open();
+  int session_enter(int32_t session);
+  int session_wake(int32_t session);
+  int session_adopt(int32_t session, Handle handle);
+  int session_close(int32_t session);
+
+  int socket(int32_t domain, int32_t type, int32_t protocol);
+  int bind(Handle handle, Address address);
+  int listen(Handle handle, int32_t backlog);
+  int accept4(Handle handle, Address address);
+  int connect(Handle handle, Address address);
+  int getsockname(Handle handle, Address address);
+  int getpeername(Handle handle, Address address);
+  int recv(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags);
+  int send(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags);
+  int recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags,
+              Address address);
+  int sendmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags,
+              Address address);
+  int shutdown(Handle handle, int32_t how);
+  int getsockopt(Handle handle, int32_t level, int32_t name, Bytes bytes, int64_t offset,
+                 int64_t length);
+  int setsockopt(Handle handle, int32_t level, int32_t name, Bytes bytes, int64_t offset,
+                 int64_t length);
+
+  int epoll_create1();
+  int epoll_ctl(Handle epoll, int32_t op, Handle handle, uint32_t events, uint32_t data_lo,
+                uint32_t data_hi);
+  int epoll_pwait(Handle epoll, Bytes bytes, int64_t offset, int64_t maxevents,
+                  int64_t timeout_ms);
+  int epoll_pwait2(Handle epoll, Bytes bytes, int64_t offset, int64_t maxevents, int64_t seconds,
+                   int64_t nanoseconds);
+  int poll(Handle handle, int32_t events, int64_t seconds, int64_t nanoseconds);
+  int eventfd(uint32_t initval, int32_t flags);
+
+  int stdio(int32_t fd);
+  int read(Handle handle, Bytes bytes, int64_t offset, int64_t length);
+  int write(Handle handle, Bytes bytes, int64_t offset, int64_t length);
+  int readv(Handle handle, Bytes bytes, Iovs iovs, int64_t count);
+  int writev(Handle handle, Bytes bytes, Iovs iovs, int64_t count);
+  int fionread(Handle handle);
+  int fstat(Handle handle);
+  int isatty(Handle handle);
+  int close(Handle handle);
+
+  int clock_gettime(int32_t clock, Bytes bytes, int64_t offset);
+  int clock_getres(int32_t clock, Bytes bytes, int64_t offset);
+  int getrandom(Bytes bytes, int64_t offset, int64_t length);
+  int sched_yield();
+
+ private:
+  /** Names a descriptor that was just opened; its session closes it if nobody else does. */
+  int opened(long fd, Mode mode = Mode::kPlain);
+  long read_shared(const Pin& pin, void* buffer, size_t length);
+  long write_shared(const Pin& pin, const void* buffer, size_t length);
+  bool is_ready(int fd, short events);
+  timespec deadline_after(int64_t seconds, int64_t nanoseconds);
+  timespec left_until(const timespec& deadline);
+
+  const Syscalls& sys_;
+  HandleTable handles_;
+  Sessions sessions_;
+};
+
+}  // namespace sandpoll

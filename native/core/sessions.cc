@@ -1,0 +1,133 @@
+#include "sessions.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "kernel.h"
+
+namespace sandpoll {
+
+namespace {
+
+constexpr uint32_t kLastSession = 0x7fffffff;
+
+}  // namespace
+
+Member::~Member() {
+  if (sessions != nullptr) sessions->leave(*this);
+}
+
+Member& Sessions::self() {
+  thread_local Member member;
+  return member;
+}
+
+Sessions::~Sessions() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (auto& [id, session] : open_) {
+    for (Member* member : session.members) {
+      member->session.store(kGone);
+      member->sessions = nullptr;
+    }
+  }
+}
+
+int Sessions::open() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  do {
+    last_ = last_ == kLastSession ? 1 : last_ + 1;
+  } while (open_.count(last_) != 0);
+  open_[last_];
+  return static_cast<int>(last_);
+}
+
+int Sessions::enter(uint32_t session) {
+  Member& member = self();
+  const long thread = sys_.let_wake();
+  if (thread < 0) return static_cast<int>(thread);
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = open_.find(session);
+  if (found == open_.end()) return -ESRCH;
+  leave_locked(member);
+  member.woken.store(found->second.woken);
+  member.session.store(session);
+  member.thread = thread;
+  member.sessions = this;
+  found->second.woken = false;
+  found->second.members.push_back(&member);
+  return 0;
+}
+
+void Sessions::leave(Member& member) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  leave_locked(member);
+}
+
+void Sessions::leave_locked(Member& member) {
+  const auto found = open_.find(member.session.load());
+  member.session.store(0);
+  if (found == open_.end()) return;
+  auto& members = found->second.members;
+  members.erase(std::remove(members.begin(), members.end(), &member), members.end());
+}
+
+int Sessions::wake(uint32_t session) {
+  // The lock keeps every member's thread alive, so no signal goes to a thread id used anew.
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = open_.find(session);
+  if (found == open_.end()) return -ESRCH;
+  found->second.woken = found->second.members.empty();
+  for (Member* member : found->second.members) {
+    member->woken.store(true);
+    sys_.wake_thread(member->thread);
+  }
+  return 0;
+}
+
+int Sessions::close(uint32_t session) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = open_.find(session);
+  if (found == open_.end()) return -ESRCH;
+  for (Member* member : found->second.members) member->session.store(kGone);
+  open_.erase(found);
+  return 0;
+}
+
+int Kernel::session_open() { return sessions_.open(); }
+
+int Kernel::session_enter(int32_t session) {
+  return sessions_.enter(static_cast<uint32_t>(session));
+}
+
+int Kernel::session_wake(int32_t session) {
+  return sessions_.wake(static_cast<uint32_t>(session));
+}
+
+int Kernel::session_adopt(int32_t session, Handle handle) {
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  const auto owner = static_cast<uint32_t>(session);
+  return sessions_.with(owner, [&] { return pin.set_owner(owner), 0; });
+}
+
+int Kernel::session_close(int32_t session) {
+  const int result = sessions_.close(static_cast<uint32_t>(session));
+  return result < 0 ? result : handles_.close_all(static_cast<uint32_t>(session));
+}
+
+int Kernel::opened(long fd, Mode mode) {
+  if (fd < 0) return static_cast<int>(fd);
+  const auto& session = Sessions::self().session;
+  const uint32_t owner = session.load();
+  const Handle handle = handles_.open(static_cast<int>(fd), mode, owner);
+  // Either `session_close` finds the new handle, or this finds that the session was closed.
+  if (handle >= 0 && owner != 0 && (owner == Sessions::kGone || session.load() != owner)) {
+    handles_.close(handle);
+    return -ECANCELED;
+  }
+  return handle;
+}
+
+int Kernel::close(Handle handle) { return handles_.close(handle); }
+
+}  // namespace sandpoll

@@ -1,0 +1,81 @@
+#pragma once
+
+/**
+ * Sessions: one for each guest. A session owns handles, and knows the threads that run for it so
+ * that any other thread can wake them.
+ */
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "syscalls.h"
+
+namespace sandpoll {
+
+class Sessions;
+
+/** The calling thread's part in a session. It leaves by itself when the thread ends. */
+struct Member {
+  ~Member();
+
+  /** True once after each wake; call it when a wait was interrupted. */
+  bool take_wake() { return woken.exchange(false); }
+  /** What a wait of this thread watches: null outside every session. */
+  Woken wakeable() const { return thread == 0 ? nullptr : &woken; }
+
+  std::atomic<bool> woken{false};
+  /** 0 outside every session; `kGone` once the session was closed under the thread. */
+  std::atomic<uint32_t> session{0};
+  long thread = 0;
+  Sessions* sessions = nullptr;
+};
+
+class Sessions {
+ public:
+  static constexpr uint32_t kGone = 0xffffffff;
+
+  explicit Sessions(const Syscalls& sys) : sys_(sys) {}
+  ~Sessions();
+  Sessions(const Sessions&) = delete;
+  Sessions& operator=(const Sessions&) = delete;
+
+  /** What the calling thread is to the sessions. */
+  static Member& self();
+
+  /** A new session, `> 0`. */
+  int open();
+  /** Makes the calling thread a member; `-ESRCH` if there is no such session. */
+  int enter(uint32_t session);
+  /** Ends the wait of every member, or its next one. */
+  int wake(uint32_t session);
+  /** From here on no member opens anything more: 0 or `-ESRCH`. */
+  int close(uint32_t session);
+  void leave(Member& member);
+
+  /** Runs `action` while the session is sure to stay open: its result, or `-ESRCH`. */
+  template <typename Action>
+  int with(uint32_t session, Action action) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return open_.count(session) == 0 ? -ESRCH : action();
+  }
+
+ private:
+  struct Session {
+    std::vector<Member*> members;
+    /** Woken before anyone had entered: the first to enter is woken. */
+    bool woken = false;
+  };
+
+  void leave_locked(Member& member);
+
+  const Syscalls& sys_;
+  std::mutex mutex_;
+  uint32_t last_ = 0;
+  std::unordered_map<uint32_t, Session> open_;
+};
+
+}  // namespace sandpoll

@@ -1,0 +1,116 @@
+#include "syscalls.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace sandpoll::os {
+
+namespace {
+
+long result(long value) { return value < 0 ? -errno : value; }
+
+}  // namespace
+
+long socket(int domain, int type, int protocol) {
+  return result(::socket(domain, type, protocol));
+}
+
+long bind(int fd, const sockaddr* address, socklen_t length) {
+  return result(::bind(fd, address, length));
+}
+
+long listen(int fd, int backlog) { return result(::listen(fd, backlog)); }
+
+long accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
+  return result(::accept4(fd, address, length, flags));
+}
+
+long connect(int fd, const sockaddr* address, socklen_t length) {
+  return result(::connect(fd, address, length));
+}
+
+long getsockname(int fd, sockaddr* address, socklen_t* length) {
+  return result(::getsockname(fd, address, length));
+}
+
+long getpeername(int fd, sockaddr* address, socklen_t* length) {
+  return result(::getpeername(fd, address, length));
+}
+
+long recv(int fd, void* buffer, size_t length, int flags) {
+  return result(::recv(fd, buffer, length, flags));
+}
+
+long send(int fd, const void* buffer, size_t length, int flags) {
+  return result(::send(fd, buffer, length, flags));
+}
+
+long recvmsg(int fd, msghdr* message, int flags) { return result(::recvmsg(fd, message, flags)); }
+
+long sendmsg(int fd, const msghdr* message, int flags) {
+  return result(::sendmsg(fd, message, flags));
+}
+
+long shutdown(int fd, int how) { return result(::shutdown(fd, how)); }
+
+long getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+  return result(::getsockopt(fd, level, name, value, length));
+}
+
+long setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
+  return result(::setsockopt(fd, level, name, value, length));
+}
+
+long epoll_create1(int flags) { return result(::epoll_create1(flags)); }
+
+long epoll_ctl(int epoll, int op, int fd, epoll_event* event) {
+  return result(::epoll_ctl(epoll, op, fd, event));
+}
+
+long eventfd(unsigned initval, int flags) { return result(::eventfd(initval, flags)); }
+
+long read(int fd, void* buffer, size_t length) { return result(::read(fd, buffer, length)); }
+
+long write(int fd, const void* buffer, size_t length) {
+  return result(::write(fd, buffer, length));
+}
+
+long readv(int fd, const iovec* iovs, int count) { return result(::readv(fd, iovs, count)); }
+
+long writev(int fd, const iovec* iovs, int count) { return result(::writev(fd, iovs, count)); }
+
+long fionread(int fd, int* bytes) { return result(::ioctl(fd, FIONREAD, bytes)); }
+
+long isatty(int fd) {
+  termios settings;
+  return result(::tcgetattr(fd, &settings));
+}
+
+long fstat(int fd, struct stat* status) { return result(::fstat(fd, status)); }
+
+long open(const char* path, int flags) { return result(::open(path, flags)); }
+
+long getfl(int fd) { return result(::fcntl(fd, F_GETFL)); }
+
+long dup(int fd) { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+long close(int fd) { return result(::close(fd)); }
+
+long clock_gettime(clockid_t clock, timespec* time) {
+  return result(::clock_gettime(clock, time));
+}
+
+long clock_getres(clockid_t clock, timespec* time) { return result(::clock_getres(clock, time)); }
+
+long getrandom(void* buffer, size_t length) { return result(::getrandom(buffer, length, 0)); }
+
+long sched_yield() { return result(::sched_yield()); }
+
+}  // namespace sandpoll::os

@@ -1,0 +1,110 @@
+#pragma once
+
+/**
+ * The system calls the core makes, as a table, so that tests and fuzzers can stand in for Linux.
+ * Each answers `>= 0`, or minus the errno; `errno` itself is never read outside `syscalls.cc`.
+ */
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include <atomic>
+#include <cstddef>
+
+namespace sandpoll {
+
+/** Set by another thread to end this thread's wait; null for a thread that nobody wakes. */
+using Woken = const std::atomic<bool>*;
+
+/** Linux itself: what the table holds by default. */
+namespace os {
+long socket(int domain, int type, int protocol);
+long bind(int fd, const sockaddr* address, socklen_t length);
+long listen(int fd, int backlog);
+long accept4(int fd, sockaddr* address, socklen_t* length, int flags);
+long connect(int fd, const sockaddr* address, socklen_t length);
+long getsockname(int fd, sockaddr* address, socklen_t* length);
+long getpeername(int fd, sockaddr* address, socklen_t* length);
+long recv(int fd, void* buffer, size_t length, int flags);
+long send(int fd, const void* buffer, size_t length, int flags);
+long recvmsg(int fd, msghdr* message, int flags);
+long sendmsg(int fd, const msghdr* message, int flags);
+long shutdown(int fd, int how);
+long getsockopt(int fd, int level, int name, void* value, socklen_t* length);
+long setsockopt(int fd, int level, int name, const void* value, socklen_t length);
+long epoll_create1(int flags);
+long epoll_ctl(int epoll, int op, int fd, epoll_event* event);
+long epoll_wait(int epoll, epoll_event* events, int maxevents, int timeout_ms, Woken woken);
+long epoll_pwait2(int epoll, epoll_event* events, int maxevents, const timespec* timeout,
+                  Woken woken);
+long ppoll(pollfd* fds, nfds_t count, const timespec* timeout, Woken woken);
+long eventfd(unsigned initval, int flags);
+long read(int fd, void* buffer, size_t length);
+long write(int fd, const void* buffer, size_t length);
+long readv(int fd, const iovec* iovs, int count);
+long writev(int fd, const iovec* iovs, int count);
+long fionread(int fd, int* bytes);
+long isatty(int fd);
+long fstat(int fd, struct stat* status);
+long open(const char* path, int flags);
+long getfl(int fd);
+long dup(int fd);
+long close(int fd);
+long clock_gettime(clockid_t clock, timespec* time);
+long clock_getres(clockid_t clock, timespec* time);
+long getrandom(void* buffer, size_t length);
+long sched_yield();
+/** Lets `wake_thread` end this thread's waits from now on; returns what it is known by. */
+long let_wake();
+long wake_thread(long thread);
+}  // namespace os
+
+/** One row a system call; override a row to stand in for Linux. */
+struct Syscalls {
+  decltype(os::socket)* socket = os::socket;
+  decltype(os::bind)* bind = os::bind;
+  decltype(os::listen)* listen = os::listen;
+  decltype(os::accept4)* accept4 = os::accept4;
+  decltype(os::connect)* connect = os::connect;
+  decltype(os::getsockname)* getsockname = os::getsockname;
+  decltype(os::getpeername)* getpeername = os::getpeername;
+  decltype(os::recv)* recv = os::recv;
+  decltype(os::send)* send = os::send;
+  decltype(os::recvmsg)* recvmsg = os::recvmsg;
+  decltype(os::sendmsg)* sendmsg = os::sendmsg;
+  decltype(os::shutdown)* shutdown = os::shutdown;
+  decltype(os::getsockopt)* getsockopt = os::getsockopt;
+  decltype(os::setsockopt)* setsockopt = os::setsockopt;
+  decltype(os::epoll_create1)* epoll_create1 = os::epoll_create1;
+  decltype(os::epoll_ctl)* epoll_ctl = os::epoll_ctl;
+  decltype(os::epoll_wait)* epoll_wait = os::epoll_wait;
+  decltype(os::epoll_pwait2)* epoll_pwait2 = os::epoll_pwait2;
+  decltype(os::ppoll)* ppoll = os::ppoll;
+  decltype(os::eventfd)* eventfd = os::eventfd;
+  decltype(os::read)* read = os::read;
+  decltype(os::write)* write = os::write;
+  decltype(os::readv)* readv = os::readv;
+  decltype(os::writev)* writev = os::writev;
+  decltype(os::fionread)* fionread = os::fionread;
+  decltype(os::isatty)* isatty = os::isatty;
+  decltype(os::fstat)* fstat = os::fstat;
+  decltype(os::open)* open = os::open;
+  decltype(os::getfl)* getfl = os::getfl;
+  decltype(os::dup)* dup = os::dup;
+  decltype(os::close)* close = os::close;
+  decltype(os::clock_gettime)* clock_gettime = os::clock_gettime;
+  decltype(os::clock_getres)* clock_getres = os::clock_getres;
+  decltype(os::getrandom)* getrandom = os::getrandom;
+  decltype(os::sched_yield)* sched_yield = os::sched_yield;
+  decltype(os::let_wake)* let_wake = os::let_wake;
+  decltype(os::wake_thread)* wake_thread = os::wake_thread;
+};
+
+/** The machine this process runs on. */
+inline constexpr Syscalls kLinux{};
+
+}  // namespace sandpoll

@@ -1,0 +1,153 @@
+/** What this machine's headers say, for the tests that compare the host's tables with it. */
+
+#include "probe.h"
+
+#include <cerrno>
+
+#include "core/abi.h"
+
+namespace sandpoll::probe {
+
+namespace {
+
+// clang-format off
+#define SANDPOLL_ERRNOS(X)                                                                        \
+  X(E2BIG) X(EACCES) X(EADDRINUSE) X(EADDRNOTAVAIL) X(EADV) X(EAFNOSUPPORT) X(EAGAIN)             \
+  X(EALREADY) X(EBADE) X(EBADF) X(EBADFD) X(EBADMSG) X(EBADR) X(EBADRQC) X(EBADSLT) X(EBFONT)     \
+  X(EBUSY) X(ECANCELED) X(ECHILD) X(ECHRNG) X(ECOMM) X(ECONNABORTED) X(ECONNREFUSED)              \
+  X(ECONNRESET) X(EDEADLK) X(EDEADLOCK) X(EDESTADDRREQ) X(EDOM) X(EDOTDOT) X(EDQUOT) X(EEXIST)    \
+  X(EFAULT) X(EFBIG) X(EHOSTDOWN) X(EHOSTUNREACH) X(EHWPOISON) X(EIDRM) X(EILSEQ) X(EINPROGRESS)  \
+  X(EINTR) X(EINVAL) X(EIO) X(EISCONN) X(EISDIR) X(EISNAM) X(EKEYEXPIRED) X(EKEYREJECTED)         \
+  X(EKEYREVOKED) X(EL2HLT) X(EL2NSYNC) X(EL3HLT) X(EL3RST) X(ELIBACC) X(ELIBBAD) X(ELIBEXEC)      \
+  X(ELIBMAX) X(ELIBSCN) X(ELNRNG) X(ELOOP) X(EMEDIUMTYPE) X(EMFILE) X(EMLINK) X(EMSGSIZE)         \
+  X(EMULTIHOP) X(ENAMETOOLONG) X(ENAVAIL) X(ENETDOWN) X(ENETRESET) X(ENETUNREACH) X(ENFILE)       \
+  X(ENOANO) X(ENOBUFS) X(ENOCSI) X(ENODATA) X(ENODEV) X(ENOENT) X(ENOEXEC) X(ENOKEY) X(ENOLCK)    \
+  X(ENOLINK) X(ENOMEDIUM) X(ENOMEM) X(ENOMSG) X(ENONET) X(ENOPKG) X(ENOPROTOOPT) X(ENOSPC)        \
+  X(ENOSR) X(ENOSTR) X(ENOSYS) X(ENOTBLK) X(ENOTCONN) X(ENOTDIR) X(ENOTEMPTY) X(ENOTNAM)          \
+  X(ENOTRECOVERABLE) X(ENOTSOCK) X(ENOTSUP) X(ENOTTY) X(ENOTUNIQ) X(ENXIO) X(EOPNOTSUPP)          \
+  X(EOVERFLOW) X(EOWNERDEAD) X(EPERM) X(EPFNOSUPPORT) X(EPIPE) X(EPROTO) X(EPROTONOSUPPORT)       \
+  X(EPROTOTYPE) X(ERANGE) X(EREMCHG) X(EREMOTE) X(EREMOTEIO) X(ERESTART) X(ERFKILL) X(EROFS)      \
+  X(ESHUTDOWN) X(ESOCKTNOSUPPORT) X(ESPIPE) X(ESRCH) X(ESRMNT) X(ESTALE) X(ESTRPIPE) X(ETIME)     \
+  X(ETIMEDOUT) X(ETOOMANYREFS) X(ETXTBSY) X(EUCLEAN) X(EUNATCH) X(EUSERS) X(EWOULDBLOCK)          \
+  X(EXDEV) X(EXFULL)
+// clang-format on
+
+struct Errno {
+  const char* name;
+  int number;
+};
+
+constexpr Errno kErrnos[] = {
+#define SANDPOLL_ERRNO_ROW(name) {#name, name},
+    SANDPOLL_ERRNOS(SANDPOLL_ERRNO_ROW)
+#undef SANDPOLL_ERRNO_ROW
+};
+
+/** One struct of the JSON; fields are added until it is closed. */
+class Struct {
+ public:
+  Struct(std::string& json, const char* name, size_t size, size_t align) : json_(json) {
+    json_ += json_.size() > 1 ? ",\"" : "\"";
+    json_ += name;
+    json_ += "\":{\"size\":" + std::to_string(size) + ",\"align\":" + std::to_string(align) +
+             ",\"fields\":{";
+  }
+  ~Struct() { json_ += "}}"; }
+  Struct(const Struct&) = delete;
+  Struct& operator=(const Struct&) = delete;
+
+  Struct& field(const char* name, size_t offset) {
+    if (json_.back() != '{') json_ += ',';
+    json_ += '"';
+    json_ += name;
+    json_ += "\":" + std::to_string(offset);
+    return *this;
+  }
+
+ private:
+  std::string& json_;
+};
+
+}  // namespace
+
+#define STRUCT(name) Struct(json, #name, sizeof(abi::name), alignof(abi::name))
+#define AT(name, path, member) field(path, offsetof(abi::name, member))
+
+std::string abi_layout() {
+  std::string json = "{";
+  STRUCT(iovec).AT(iovec, "buf", buf).AT(iovec, "len", len);
+  STRUCT(prestat).AT(prestat, "tag", tag).AT(prestat, "pr_name_len", pr_name_len);
+  STRUCT(fdstat)
+      .AT(fdstat, "filetype", filetype)
+      .AT(fdstat, "flags", flags)
+      .AT(fdstat, "rights_base", rights_base)
+      .AT(fdstat, "rights_inheriting", rights_inheriting);
+  STRUCT(filestat)
+      .AT(filestat, "dev", dev)
+      .AT(filestat, "ino", ino)
+      .AT(filestat, "filetype", filetype)
+      .AT(filestat, "nlink", nlink)
+      .AT(filestat, "size", size)
+      .AT(filestat, "atim", atim)
+      .AT(filestat, "mtim", mtim)
+      .AT(filestat, "ctim", ctim);
+  STRUCT(dirent)
+      .AT(dirent, "d_next", d_next)
+      .AT(dirent, "d_ino", d_ino)
+      .AT(dirent, "d_namlen", d_namlen)
+      .AT(dirent, "d_type", d_type);
+  STRUCT(subscription)
+      .AT(subscription, "userdata", userdata)
+      .AT(subscription, "tag", tag)
+      .AT(subscription, "clock.id", u.clock.id)
+      .AT(subscription, "clock.timeout", u.clock.timeout)
+      .AT(subscription, "clock.precision", u.clock.precision)
+      .AT(subscription, "clock.flags", u.clock.flags)
+      .AT(subscription, "fd_readwrite.fd", u.fd_readwrite.fd);
+  STRUCT(event)
+      .AT(event, "userdata", userdata)
+      .AT(event, "error", error)
+      .AT(event, "type", type)
+      .AT(event, "fd_readwrite.nbytes", fd_readwrite.nbytes)
+      .AT(event, "fd_readwrite.flags", fd_readwrite.flags);
+  STRUCT(timespec).AT(timespec, "tv_sec", tv_sec).AT(timespec, "tv_nsec", tv_nsec);
+  STRUCT(itimerspec)
+      .AT(itimerspec, "it_interval", it_interval)
+      .AT(itimerspec, "it_value", it_value);
+  STRUCT(epoll_event)
+      .AT(epoll_event, "events", events)
+      .AT(epoll_event, "zero", zero)
+      .AT(epoll_event, "data", data);
+  STRUCT(wasi_address).AT(wasi_address, "buf", buf).AT(wasi_address, "len", len);
+  STRUCT(addrinfo)
+      .AT(addrinfo, "ai_flags", ai_flags)
+      .AT(addrinfo, "ai_family", ai_family)
+      .AT(addrinfo, "ai_socktype", ai_socktype)
+      .AT(addrinfo, "ai_protocol", ai_protocol)
+      .AT(addrinfo, "ai_addrlen", ai_addrlen)
+      .AT(addrinfo, "ai_addr", ai_addr)
+      .AT(addrinfo, "ai_canonname", ai_canonname)
+      .AT(addrinfo, "ai_canonname_len", ai_canonname_len)
+      .AT(addrinfo, "ai_next", ai_next);
+  STRUCT(sockaddr)
+      .AT(sockaddr, "sa_family", sa_family)
+      .AT(sockaddr, "sa_data_len", sa_data_len)
+      .AT(sockaddr, "sa_data", sa_data);
+  return json + "}";
+}
+
+#undef AT
+#undef STRUCT
+
+std::string errno_names() {
+  std::string json = "{";
+  for (const Errno& row : kErrnos) {
+    if (json.size() > 1) json += ',';
+    json += '"';
+    json += row.name;
+    json += "\":" + std::to_string(row.number);
+  }
+  return json + "}";
+}
+
+}  // namespace sandpoll::probe

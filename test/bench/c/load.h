@@ -1,0 +1,49 @@
+// The load generator: what to send, what to expect, and how long each answer took.
+#pragma once
+#include "common.h"
+
+#include <stdbool.h>
+
+#define HEAD_BYTES_MAX 2048
+
+struct options {
+  uint16_t port;
+  bool http;
+  int connections;
+  int idle;              // further connections that only stay open
+  size_t payload_bytes;  // of one echo request
+  int depth;             // requests sent at once, before their answers are awaited
+  uint64_t warmup_ns;
+  uint64_t duration_ns;  // of the measured part, unless `requests` ends it earlier
+  uint64_t requests;     // 0: as many as there is time for
+  int server_pid;        // 0: nobody's CPU time is measured
+};
+
+// One connection of the closed loop: a batch of `depth` requests, then `depth` answers, and again.
+struct client {
+  int fd;
+  size_t sent;                // bytes of the batch already sent
+  size_t received;            // echo: bytes of the batch already answered
+  int answered;               // requests of the batch already answered
+  uint64_t started_ns;        // when the batch was sent
+  bool in_body;               // http: the head of the answer has been taken
+  size_t body_left;           // http: bytes of its body still to come
+  size_t head_bytes;          // http: bytes kept in `head`
+  char head[HEAD_BYTES_MAX];  // http: a head that came in several pieces
+};
+
+// The bytes of one batch, the same for every connection.
+extern uint8_t *batch;
+extern size_t batch_bytes;
+
+void batch_build(const struct options *options);
+
+// Takes `n` received bytes; answers that became complete, or -1 when they are not what was asked.
+int echo_receive(struct client *client, const struct options *options, const uint8_t *p, size_t n);
+int http_receive(struct client *client, const struct options *options, const uint8_t *p, size_t n);
+
+// A log-linear histogram of latencies, at most 0.8 % off.
+void histogram_reset(void);
+void histogram_record(uint64_t ns);
+// The latency, in ns, that `share` (0 to 1) of the recorded answers did not exceed; 0 if none.
+uint64_t histogram_quantile(double share);
