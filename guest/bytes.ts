@@ -3,6 +3,8 @@
 import { writeDecimal } from './text';
 
 const SMALLEST_BYTES: i32 = 256;
+/** Readable behind the last byte, for those who read eight at once. */
+const SLACK_BYTES: i32 = 8;
 
 /**
  * Bytes are appended at the end and consumed from the start. The memory is not the garbage
@@ -52,7 +54,7 @@ export class ByteBuffer {
     const length = text.length;
     const to = this.reserve(length);
     const from = changetype<usize>(text);
-    for (let i = 0; i < length; i++) store<u8>(to + i, load<u8>(from + (<usize>i << 1)));
+    for (let i = 0; i < length; i++) store<u8>(to + i, load<u8>(from + ((<usize>i) << 1)));
     this.end += length;
   }
 
@@ -71,6 +73,11 @@ export class ByteBuffer {
   consume(count: i32): void {
     this.start += count;
     if (this.start >= this.end) this.clear();
+  }
+
+  /** Drops bytes from the end, so that `length` are left. */
+  truncate(length: i32): void {
+    this.end = this.start + length;
   }
 
   /** Drops all bytes, and keeps the memory for the next ones. */
@@ -93,7 +100,7 @@ export class ByteBuffer {
       memory.copy(this.base, this.base + this.start, length);
     } else {
       const capacity = max(max(SMALLEST_BYTES, this.capacity * 2), length + extra);
-      const base = heap.alloc(capacity);
+      const base = heap.alloc(capacity + SLACK_BYTES);
       memory.copy(base, this.base + this.start, length);
       if (this.base != 0) heap.free(this.base);
       this.base = base;

@@ -7,6 +7,9 @@
 export { ByteBuffer } from './bytes';
 export { NS_PER_MS, NS_PER_S, monotonicNs, realtimeNs } from './clock';
 export { Errno } from './errno';
+export { HttpPage, HttpResponse } from './http/response';
+export { HttpRequest } from './http/request';
+export { HttpServer } from './http/server';
 export { EventLoop, Handler, RECEIVE_BYTES } from './loop';
 export { Family, SocketAddress } from './net/address';
 export { TcpListener, listenOn, listenerFd } from './net/listener';

@@ -8,6 +8,8 @@ import { Timer, TimerHeap } from './timers';
 
 /** Size in bytes of the buffer into which every stream of a loop receives. */
 export const RECEIVE_BYTES: i32 = 65536;
+/** Readable behind it, for those who read eight bytes at once. */
+const SLACK_BYTES: i32 = 8;
 
 /**
  * The owner of one descriptor, called when it is ready. There are no closures in AssemblyScript:
@@ -41,7 +43,7 @@ export abstract class Handler extends Timer {
 export class EventLoop {
   readonly poller: Poller;
   /** Where every stream receives; what it holds is valid until the handler returns. */
-  readonly receiveBuffer: usize = heap.alloc(RECEIVE_BYTES);
+  readonly receiveBuffer: usize = heap.alloc(RECEIVE_BYTES + SLACK_BYTES);
 
   private handlers: StaticArray<Handler | null> = new StaticArray<Handler | null>(0);
   /** For each slot: generation u32 @0, next free slot i32 @4. */
@@ -136,7 +138,7 @@ export class EventLoop {
     this.timeIsFresh = false;
     if (count < 0) return count == -Errno.INTR ? 0 : count;
     let event = this.poller.events;
-    const end = event + (<usize>count << 4);
+    const end = event + ((<usize>count) << 4);
     for (; event < end; event += 16) this.dispatch(event);
     return 0;
   }
@@ -164,14 +166,14 @@ export class EventLoop {
 
   private update(handler: Handler, from: i32): i32 {
     const slot = handler.slot;
-    const generation = load<u32>(this.slots + (<usize>slot << 3));
+    const generation = load<u32>(this.slots + ((<usize>slot) << 3));
     return this.poller.update(handler.fd, slot, generation, from, handler.interest);
   }
 
   private occupySlot(handler: Handler): void {
     if (this.freeSlot < 0) this.growSlots();
     const slot = this.freeSlot;
-    this.freeSlot = load<i32>(this.slots + (<usize>slot << 3), 4);
+    this.freeSlot = load<i32>(this.slots + ((<usize>slot) << 3), 4);
     unchecked((this.handlers[slot] = handler));
     handler.slot = slot;
     this.count += 1;
@@ -179,7 +181,7 @@ export class EventLoop {
 
   private freeSlotOf(handler: Handler): void {
     const slot = handler.slot;
-    const at = this.slots + (<usize>slot << 3);
+    const at = this.slots + ((<usize>slot) << 3);
     store<u32>(at, load<u32>(at) + 1);
     store<i32>(at, this.freeSlot, 4);
     this.freeSlot = slot;
@@ -194,13 +196,13 @@ export class EventLoop {
     const handlers = new StaticArray<Handler | null>(after);
     for (let i = 0; i < before; i++) unchecked((handlers[i] = this.handlers[i]));
     this.handlers = handlers;
-    const slots = heap.alloc(<usize>after << 3);
-    memory.copy(slots, this.slots, <usize>before << 3);
+    const slots = heap.alloc((<usize>after) << 3);
+    memory.copy(slots, this.slots, (<usize>before) << 3);
     if (this.slots != 0) heap.free(this.slots);
     this.slots = slots;
     for (let i = after - 1; i >= before; i--) {
-      store<u32>(slots + (<usize>i << 3), 1);
-      store<i32>(slots + (<usize>i << 3), this.freeSlot, 4);
+      store<u32>(slots + ((<usize>i) << 3), 1);
+      store<i32>(slots + ((<usize>i) << 3), this.freeSlot, 4);
       this.freeSlot = i;
     }
   }

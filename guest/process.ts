@@ -68,7 +68,9 @@ export function exit(status: i32): void {
 function readTexts(pointers: usize, count: i32): Array<string> {
   const texts = new Array<string>();
   for (let i = 0; i < count; i++) {
-    texts.push(String.UTF8.decodeUnsafe(load<usize>(pointers + (<usize>i << 2)), i32.MAX_VALUE, true));
+    texts.push(
+      String.UTF8.decodeUnsafe(load<usize>(pointers + ((<usize>i) << 2)), i32.MAX_VALUE, true),
+    );
   }
   return texts;
 }

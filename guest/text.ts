@@ -21,7 +21,7 @@ export function writeDecimal(to: usize, value: i64): i32 {
 export function writeAscii(to: usize, text: string): i32 {
   const length = text.length;
   const from = changetype<usize>(text);
-  for (let i = 0; i < length; i++) store<u8>(to + i, load<u8>(from + (<usize>i << 1)));
+  for (let i = 0; i < length; i++) store<u8>(to + i, load<u8>(from + ((<usize>i) << 1)));
   return length;
 }
 
@@ -30,7 +30,7 @@ export function equalsAscii(data: usize, length: i32, text: string): bool {
   if (length != text.length) return false;
   const from = changetype<usize>(text);
   for (let i = 0; i < length; i++) {
-    if (<u16>load<u8>(data + i) != load<u16>(from + (<usize>i << 1))) return false;
+    if (<u16>load<u8>(data + i) != load<u16>(from + ((<usize>i) << 1))) return false;
   }
   return true;
 }
@@ -40,7 +40,7 @@ export function equalsAsciiIgnoreCase(data: usize, length: i32, lowerCase: strin
   if (length != lowerCase.length) return false;
   const from = changetype<usize>(lowerCase);
   for (let i = 0; i < length; i++) {
-    if (<u16>lowerCaseByte(load<u8>(data + i)) != load<u16>(from + (<usize>i << 1))) return false;
+    if (<u16>lowerCaseByte(load<u8>(data + i)) != load<u16>(from + ((<usize>i) << 1))) return false;
   }
   return true;
 }

@@ -83,7 +83,7 @@ export class Sandbox {
     if (judge(this.grants.net, use, transport, this.address)) return 0;
     // A guest that tries many addresses must not fill memory or a terminal.
     if (this.#denied.size < 64) {
-      const text = denialText(use, transport, this.address);
+      const text = denialText(use, transport, this.address, this.grants.net);
       if (!this.#denied.has(text)) this.report(text);
       this.#denied.add(text);
     }

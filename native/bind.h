@@ -20,13 +20,9 @@ namespace sandpoll::bind {
 /** The one kernel that every environment of this process shares. */
 extern Kernel& kernel;
 
-/** A whole number that a double holds exactly: offsets, lengths, counts, seconds. */
+/** Any number: Node-API cuts fractions off and holds what is out of range at the nearest end. */
 inline bool read(napi_env env, napi_value value, int64_t& out) {
-  double number;
-  if (napi_get_value_double(env, value, &number) != napi_ok) return false;
-  if (!(number >= -0x1p53 && number <= 0x1p53)) return false;
-  out = static_cast<int64_t>(number);
-  return static_cast<double>(out) == number;
+  return napi_get_value_int64(env, value, &out) == napi_ok;
 }
 
 /** 32 bits, written as a signed or as an unsigned number. */

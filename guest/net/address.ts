@@ -115,7 +115,7 @@ function parseGroups(text: string, to: usize): i32 {
   for (let i = 0; i < groups.length; i++) {
     const value = parseNumber(groups[i], 0, groups[i].length, 16, 0xffff);
     if (value < 0) return -1;
-    store<u16>(to + (<usize>i << 1), bswap(<u16>value));
+    store<u16>(to + ((<usize>i) << 1), bswap(<u16>value));
   }
   return groups.length;
 }

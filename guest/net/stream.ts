@@ -78,6 +78,11 @@ export abstract class TcpStream extends Handler {
     return this.fd >= 0;
   }
 
+  /** Whether `end` or `closeWhenSent` was called: what is written now goes nowhere. */
+  get isEnding(): bool {
+    return this.ending != Ending.NONE;
+  }
+
   /** Connects: returns 0, with `onConnect` to follow, or minus an errno. */
   connect(address: SocketAddress): i32 {
     if (this.fd >= 0) return -Errno.ISCONN;
@@ -152,9 +157,15 @@ export abstract class TcpStream extends Handler {
     this.onClose(errno);
   }
 
-  /** By default, a stream whose time is up is closed. */
-  onTimeout(): void {
+  /** Called when the stream's own timer, `loop.arm(stream, …)`, is due. By default closes. */
+  onTimer(): void {
     this.close(Errno.TIMEDOUT);
+  }
+
+  /** Not to be overridden: the timer also bounds how long an ended stream lingers. */
+  onTimeout(): void {
+    if (this.ending == Ending.LINGERING) this.close();
+    else this.onTimer();
   }
 
   onEvents(events: i32): void {

@@ -95,7 +95,7 @@ export class PollPoller extends Poller {
   }
 
   private placeOf(slot: i32, tag: u8): usize {
-    return this.places + (<usize>slot << 3) + (<usize>(tag - TAG_FD_READ) << 2);
+    return this.places + ((<usize>slot) << 3) + ((<usize>(tag - TAG_FD_READ)) << 2);
   }
 
   private change(fd: i32, slot: i32, generation: u32, tag: u8, wanted: bool): void {

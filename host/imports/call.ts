@@ -8,7 +8,7 @@ import { trapped } from '../trap.js';
 
 /**
  * What a parameter is. `*u16`, `*u32`, `*u64` are pointers to one result of that size; `ptr`
- * points to anything else. All are i32 in wasm but `u64` and `i64`.
+ * points to anything else. All are i32 in wasm but `u64`, `i64` and `f64`.
  */
 export type ParameterKind =
   | 'fd'
@@ -18,6 +18,7 @@ export type ParameterKind =
   | 'u32'
   | 'u64'
   | 'i64'
+  | 'f64'
   | '*u16'
   | '*u32'
   | '*u64';
@@ -25,13 +26,16 @@ export type ParameterKind =
 /** A wasm argument as JavaScript sees it: i32 as a signed number, i64 as a bigint. */
 export type Word = number | bigint;
 
-/** The body of an import for one sandbox: WASI errno out, unless the row's result is `none`. */
+/** What an import returns: a WASI errno (i32), nothing, or a plain f64. */
+export type ResultKind = 'errno' | 'none' | 'f64';
+
+/** The body of an import for one sandbox. */
 export type Body = (...words: never[]) => number | undefined;
 
 export interface ImportRow {
   readonly name: string;
   readonly parameters: Readonly<Record<string, ParameterKind>>;
-  readonly result: 'errno' | 'none';
+  readonly result: ResultKind;
   /** Makes the body; called once for each instance, so that the body finds all it needs. */
   readonly bind: (sandbox: Sandbox) => Body;
 }
@@ -40,16 +44,21 @@ export function imported(
   name: string,
   parameters: Readonly<Record<string, ParameterKind>>,
   bind: (sandbox: Sandbox) => Body,
-  result: 'errno' | 'none' = 'errno',
+  result: ResultKind = 'errno',
 ): ImportRow {
   return Object.freeze({ name, parameters, result, bind });
 }
 
-/** The wasm types of a row's parameters. */
-export function parameterTypes(row: ImportRow): ('i32' | 'i64')[] {
-  return Object.values(row.parameters).map((kind) =>
-    kind === 'u64' || kind === 'i64' ? 'i64' : 'i32',
-  );
+type WasmType = 'i32' | 'i64' | 'f64';
+
+/** The wasm types of a row: its parameters and results. */
+export function rowType(row: ImportRow): { params: WasmType[]; results: WasmType[] } {
+  const params = Object.values(row.parameters).map((kind): WasmType => {
+    if (kind === 'f64') return 'f64';
+    return kind === 'u64' || kind === 'i64' ? 'i64' : 'i32';
+  });
+  const results: Record<ResultKind, WasmType[]> = { errno: ['i32'], none: [], f64: ['f64'] };
+  return { params, results: results[row.result] };
 }
 
 type Fixed = (a?: Word, b?: Word, c?: Word, d?: Word, e?: Word, f?: Word) => number | undefined;

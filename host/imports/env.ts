@@ -33,4 +33,34 @@ const abortRow = imported(
   'none',
 );
 
-export const ENV_ROWS: readonly ImportRow[] = [abortRow];
+/** A seed for `Math.random`: any finite f64 serves, and this one is not to be guessed. */
+const seedRow = imported(
+  'seed',
+  {},
+  (sandbox) => {
+    const bytes = new Uint8Array(8);
+    const view = new DataView(bytes.buffer);
+    return () => {
+      sandbox.kernel.getrandom(bytes, 0, 8);
+      return view.getUint32(0) * 2 ** 20 + (view.getUint32(4) >>> 12);
+    };
+  },
+  'f64',
+);
+
+const number = 'f64' as const;
+
+/** Says a line, with up to five numbers, to whoever runs the guest. */
+const traceRow = imported(
+  'trace',
+  { message: 'ptr', n: 'i32', a0: number, a1: number, a2: number, a3: number, a4: number },
+  (sandbox) =>
+    (message: number, n: number, ...values: number[]) => {
+      const numbers = values.slice(0, Math.max(0, n)).map((value) => ` ${value}`);
+      sandbox.report(`trace: ${assemblyScriptString(sandbox, message)}${numbers.join(',')}`);
+      return undefined;
+    },
+  'none',
+);
+
+export const ENV_ROWS: readonly ImportRow[] = [abortRow, seedRow, traceRow];

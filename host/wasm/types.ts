@@ -53,6 +53,11 @@ const FUNCTION_FORM = 0x60;
 /** Forms of type that only garbage collection uses: sub, sub final, rec, array, struct. */
 const GC_FORMS: readonly number[] = [0x4e, 0x4f, 0x50, 0x5e, 0x5f];
 
+/** The byte that stands for a value type. */
+export function valueTypeByte(type: ValueType): number {
+  return Number(Object.keys(VALUE_TYPES).find((byte) => VALUE_TYPES[Number(byte)] === type));
+}
+
 /** Reads one value type. */
 export function readValueType(cursor: Cursor): ValueType {
   const byte = cursor.byte();

@@ -26,6 +26,7 @@ constexpr timespec kAtOnce = {0, 0};
  */
 int Kernel::stdio(int32_t fd) {
   if (fd < 0 || fd > 2) return -EBADF;
+  sys_.ignore_sigpipe();
   struct stat status;
   const long result = sys_.fstat(fd, &status);
   if (result < 0) return static_cast<int>(result);

@@ -14,7 +14,7 @@ constexpr uint32_t kLastSession = 0x7fffffff;
 }  // namespace
 
 Member::~Member() {
-  if (sessions != nullptr) sessions->leave(*this);
+  if (sessions != nullptr) sessions->end(*this);
 }
 
 Member& Sessions::self() {
@@ -43,24 +43,23 @@ int Sessions::open() {
 
 int Sessions::enter(uint32_t session) {
   Member& member = self();
-  const long thread = sys_.let_wake();
-  if (thread < 0) return static_cast<int>(thread);
+  if (const long error = sys_.let_wake(member.sleeper)) return static_cast<int>(error);
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = open_.find(session);
   if (found == open_.end()) return -ESRCH;
   leave_locked(member);
-  member.woken.store(found->second.woken);
+  member.sleeper.woken.store(found->second.woken);
   member.session.store(session);
-  member.thread = thread;
   member.sessions = this;
   found->second.woken = false;
   found->second.members.push_back(&member);
   return 0;
 }
 
-void Sessions::leave(Member& member) {
+void Sessions::end(Member& member) {
   std::lock_guard<std::mutex> lock(mutex_);
   leave_locked(member);
+  sys_.forbid_wake(member.sleeper);
 }
 
 void Sessions::leave_locked(Member& member) {
@@ -77,10 +76,7 @@ int Sessions::wake(uint32_t session) {
   const auto found = open_.find(session);
   if (found == open_.end()) return -ESRCH;
   found->second.woken = found->second.members.empty();
-  for (Member* member : found->second.members) {
-    member->woken.store(true);
-    sys_.wake_thread(member->thread);
-  }
+  for (Member* member : found->second.members) sys_.wake(member->sleeper);
   return 0;
 }
 

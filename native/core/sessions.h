@@ -22,15 +22,14 @@ class Sessions;
 struct Member {
   ~Member();
 
-  /** True once after each wake; call it when a wait was interrupted. */
-  bool take_wake() { return woken.exchange(false); }
-  /** What a wait of this thread watches: null outside every session. */
-  Woken wakeable() const { return thread == 0 ? nullptr : &woken; }
+  /** True once after each wake; asked when a wait was interrupted. */
+  bool take_wake() { return sleeper.woken.exchange(false); }
+  /** What a wait of this thread watches: null for one that never entered a session. */
+  Sleeper* wakeable() { return sleeper.thread == 0 ? nullptr : &sleeper; }
 
-  std::atomic<bool> woken{false};
+  Sleeper sleeper;
   /** 0 outside every session; `kGone` once the session was closed under the thread. */
   std::atomic<uint32_t> session{0};
-  long thread = 0;
   Sessions* sessions = nullptr;
 };
 
@@ -43,7 +42,7 @@ class Sessions {
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
 
-  /** What the calling thread is to the sessions. */
+  /** The calling thread. */
   static Member& self();
 
   /** A new session, `> 0`. */
@@ -54,7 +53,8 @@ class Sessions {
   int wake(uint32_t session);
   /** From here on no member opens anything more: 0 or `-ESRCH`. */
   int close(uint32_t session);
-  void leave(Member& member);
+  /** The member's thread ends: from here on no wake is sent to it. */
+  void end(Member& member);
 
   /** Runs `action` while the session is sure to stay open: its result, or `-ESRCH`. */
   template <typename Action>

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -110,6 +111,13 @@ long clock_gettime(clockid_t clock, timespec* time) {
 long clock_getres(clockid_t clock, timespec* time) { return result(::clock_getres(clock, time)); }
 
 long getrandom(void* buffer, size_t length) { return result(::getrandom(buffer, length, 0)); }
+
+void ignore_sigpipe() {
+  struct sigaction action;
+  if (::sigaction(SIGPIPE, nullptr, &action) < 0 || action.sa_handler != SIG_DFL) return;
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &action, nullptr);
+}
 
 long sched_yield() { return result(::sched_yield()); }
 

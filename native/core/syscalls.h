@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -17,8 +18,16 @@
 
 namespace sandpoll {
 
-/** Set by another thread to end this thread's wait; null for a thread that nobody wakes. */
-using Woken = const std::atomic<bool>*;
+/** A thread whose waits other threads can end. */
+struct Sleeper {
+  /** Set by the waker, and taken back by the thread once it has noticed. */
+  std::atomic<bool> woken{false};
+  /** Set by the thread, for the length of a wait. */
+  std::atomic<bool> waiting{false};
+  /** Its thread id; 0 until `let_wake`. */
+  pid_t thread = 0;
+  timer_t timer = {};
+};
 
 /** Linux itself: what the table holds by default. */
 namespace os {
@@ -38,10 +47,13 @@ long getsockopt(int fd, int level, int name, void* value, socklen_t* length);
 long setsockopt(int fd, int level, int name, const void* value, socklen_t length);
 long epoll_create1(int flags);
 long epoll_ctl(int epoll, int op, int fd, epoll_event* event);
-long epoll_wait(int epoll, epoll_event* events, int maxevents, int timeout_ms, Woken woken);
+/** A write to a reader that is gone is `-EPIPE` from here on, whatever the process did before. */
+void ignore_sigpipe();
+/** The waits: `-EINTR` at once if `self` is woken; null for a thread that nobody wakes. */
+long epoll_wait(int epoll, epoll_event* events, int maxevents, int timeout_ms, Sleeper* self);
 long epoll_pwait2(int epoll, epoll_event* events, int maxevents, const timespec* timeout,
-                  Woken woken);
-long ppoll(pollfd* fds, nfds_t count, const timespec* timeout, Woken woken);
+                  Sleeper* self);
+long ppoll(pollfd* fds, nfds_t count, const timespec* timeout, Sleeper* self);
 long eventfd(unsigned initval, int flags);
 long read(int fd, void* buffer, size_t length);
 long write(int fd, const void* buffer, size_t length);
@@ -58,9 +70,11 @@ long clock_gettime(clockid_t clock, timespec* time);
 long clock_getres(clockid_t clock, timespec* time);
 long getrandom(void* buffer, size_t length);
 long sched_yield();
-/** Lets `wake_thread` end this thread's waits from now on; returns what it is known by. */
-long let_wake();
-long wake_thread(long thread);
+/** Makes the calling thread one that can be woken, until `forbid_wake`. */
+long let_wake(Sleeper& self);
+void forbid_wake(Sleeper& self);
+/** Ends the wait that the other thread is in, or its next one. It must be alive. */
+long wake(Sleeper& other);
 }  // namespace os
 
 /** One row a system call; override a row to stand in for Linux. */
@@ -100,8 +114,10 @@ struct Syscalls {
   decltype(os::clock_getres)* clock_getres = os::clock_getres;
   decltype(os::getrandom)* getrandom = os::getrandom;
   decltype(os::sched_yield)* sched_yield = os::sched_yield;
+  decltype(os::ignore_sigpipe)* ignore_sigpipe = os::ignore_sigpipe;
   decltype(os::let_wake)* let_wake = os::let_wake;
-  decltype(os::wake_thread)* wake_thread = os::wake_thread;
+  decltype(os::forbid_wake)* forbid_wake = os::forbid_wake;
+  decltype(os::wake)* wake = os::wake;
 };
 
 /** The machine this process runs on. */

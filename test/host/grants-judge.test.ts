@@ -72,6 +72,7 @@ describe('port 0 (B40)', () => {
     ['127.0.0.1:80,0', true],
     ['127.0.0.1:0-100', false],
     ['127.0.0.1:32768-60999', false],
+    ['127.0.0.1:32768-65535', false],
     ['127.0.0.1:80', false],
   ])('bind: %s permits it: %s', (rule, permitted) => {
     expect(binds(net([rule]), '127.0.0.1', 0)).toBe(permitted);

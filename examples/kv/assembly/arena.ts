@@ -2,8 +2,9 @@
  * The memory of keys, values and buffers: an allocator that can say no.
  *
  * AssemblyScript's own `heap.alloc` traps when memory cannot grow. A server must answer instead,
- * so everything whose size a client decides lies here. Segregated free lists over blocks with
- * boundary tags: `allocate` and `release` take constant time, neighbours merge at once.
+ * so everything whose size a client decides lies here, in one stretch of memory of a fixed size.
+ * Segregated free lists over blocks with boundary tags: `allocate` and `release` take constant
+ * time, neighbours merge at once.
  *
  * A block is a header of 4 bytes and a payload aligned to 8. The header holds the block's size
  * in bytes (a multiple of 8, header included) and two flags. A free block keeps its links in the
@@ -17,8 +18,8 @@ const LEFT_FREE: u32 = 2;
 const FLAGS: u32 = FREE | LEFT_FREE;
 
 const PAGE_BYTES: u32 = 65536;
-/** Memory is taken from the host 16 pages (1 MiB) at a time, or more for a larger block. */
-const GROW_PAGES: u32 = 16;
+/** The smallest arena worth having. */
+const ARENA_PAGES_MIN: u32 = 16;
 /** The largest block in bytes: sizes stay far from 2^32, so that no sum of two wraps. */
 const ALLOCATE_BYTES_MAX: u32 = 1 << 30;
 
@@ -30,29 +31,34 @@ const heads: usize = memory.data(896, 8);
 /** One bit for each list: whether it holds a block. */
 const bitmap: usize = memory.data(32, 8);
 
-let limitBytes: u32 = 0;
-let reservedBytes: u32 = 0;
+let arenaBytes: u32 = 0;
 let allocatedBytes: u32 = 0;
-/** Where the newest chunk ends: new pages that begin here belong to the same chunk. */
-let chunkEnd: usize = 0;
 
 /**
- * Sets how many bytes the arena may take from the host. `runtimeBytes` are first set aside for
- * AssemblyScript's own heap, so that the arena cannot starve it.
+ * Takes the arena from the host: `bytes`, or half of it, a quarter and so on where the host gives
+ * less; false when it gives less than 1 MiB. Pages cost nothing until they are written to. First,
+ * `runtimeBytes` are set aside for AssemblyScript's own heap.
  */
-export function arenaInitialize(limit: u32, runtimeBytes: u32): void {
-  limitBytes = limit;
+export function arenaInitialize(bytes: u32, runtimeBytes: u32): bool {
   heap.free(heap.alloc(runtimeBytes));
+  for (let pages = bytes / PAGE_BYTES; pages >= ARENA_PAGES_MIN; pages >>= 1) {
+    const before = memory.grow(pages);
+    if (before < 0) continue;
+    arenaBytes = pages * PAGE_BYTES;
+    // The first block begins 4 bytes in, so that payloads are aligned; a header of size 0 ends all.
+    const block = <usize>before * PAGE_BYTES + HEADER_BYTES;
+    const size = arenaBytes - 2 * HEADER_BYTES;
+    store<u32>(block, 0);
+    store<u32>(block + size, 0);
+    insertFree(block, size);
+    return true;
+  }
+  return false;
 }
 
-/** Bytes that `allocate` may take from the host in all. */
-export function arenaLimitBytes(): u32 {
-  return limitBytes;
-}
-
-/** Bytes taken from the host so far; they are never given back. */
-export function arenaReservedBytes(): u32 {
-  return reservedBytes;
+/** The size of the arena in bytes. */
+export function arenaSize(): u32 {
+  return arenaBytes;
 }
 
 /** Bytes in blocks that are in use, headers included. */
@@ -60,19 +66,29 @@ export function arenaAllocatedBytes(): u32 {
   return allocatedBytes;
 }
 
-/** Returns a block of at least `bytes`, aligned to 8, or 0 when memory is at its limit. */
+/** Returns a block of at least `bytes`, aligned to 8, or 0 when there is none. */
 export function allocate(bytes: u32): usize {
   if (bytes > ALLOCATE_BYTES_MAX) return 0;
   const size = max(BLOCK_BYTES_MIN, (bytes + HEADER_BYTES + 7) & ~7);
-  let block = findFree(size);
-  if (block == 0) {
-    if (!growBy(size)) return 0;
-    block = findFree(size);
-  }
+  const block = findFree(size);
+  if (block == 0) return 0;
   removeFree(block);
   takeFrom(block, size);
   allocatedBytes += sizeOf(block);
   return block + HEADER_BYTES;
+}
+
+/** As `allocate`, for what stays: an eighth of the arena is not for it. */
+export function allocateData(bytes: u32): usize {
+  return leaves(arenaBytes >> 3, bytes) ? allocate(bytes) : 0;
+}
+
+/**
+ * As `allocate`, for what can become large: a sixteenth of the arena is not for it, so that there
+ * is room for the up to 64 KiB of requests and replies that must wait.
+ */
+export function allocateLarge(bytes: u32): usize {
+  return leaves(arenaBytes >> 4, bytes) ? allocate(bytes) : 0;
 }
 
 /** Gives a block back; 0 is nothing. */
@@ -95,11 +111,11 @@ export function release(payload: usize): void {
   insertFree(block, size);
 }
 
-/** Moves a block to one of at least `bytes`; returns 0, and leaves it be, at the limit. */
+/** Moves a block to a large one of at least `bytes`; returns 0, and leaves it be, if there is none. */
 export function reallocate(payload: usize, bytes: u32): usize {
   const capacity = capacityOf(payload);
   if (bytes <= capacity) return payload;
-  const moved = allocate(bytes);
+  const moved = allocateLarge(bytes);
   if (moved == 0) return 0;
   memory.copy(moved, payload, capacity);
   release(payload);
@@ -109,6 +125,11 @@ export function reallocate(payload: usize, bytes: u32): usize {
 /** How many bytes the block can hold: at least what was asked for. */
 export function capacityOf(payload: usize): u32 {
   return sizeOf(payload - HEADER_BYTES) - HEADER_BYTES;
+}
+
+/** Whether `kept` bytes are free after `bytes` more are taken. */
+function leaves(kept: u32, bytes: u32): bool {
+  return <u64>allocatedBytes + bytes + kept <= arenaBytes;
 }
 
 function sizeOf(block: usize): u32 {
@@ -181,42 +202,4 @@ function takeFrom(block: usize, size: u32): void {
   store<u32>(block, size | (load<u32>(block) & FLAGS));
   store<u32>(block + size, 0);
   insertFree(block + size, whole - size);
-}
-
-/** Takes pages for a block of `size` bytes from the host; false at either one's limit. */
-function growBy(size: u32): bool {
-  // A bin may begin an eighth above the size; 16 bytes go to the ends of a new chunk.
-  const needed = ((size + (size >> 3) + 16) / PAGE_BYTES) + 1;
-  const room = (limitBytes - reservedBytes) / PAGE_BYTES;
-  if (needed > room) return false;
-  let pages = min(max(needed, GROW_PAGES), room);
-  let before = memory.grow(pages);
-  if (before < 0 && pages > needed) {
-    pages = needed;
-    before = memory.grow(pages);
-  }
-  if (before < 0) return false;
-  addPages(<usize>before * PAGE_BYTES, pages * PAGE_BYTES);
-  return true;
-}
-
-/**
- * Makes new pages free memory. A chunk begins 4 bytes in, so that payloads are aligned, and ends
- * in a header of size 0; pages that follow the last chunk turn that header into a block.
- */
-function addPages(start: usize, bytes: u32): void {
-  reservedBytes += bytes;
-  const follows = start == chunkEnd;
-  const block = follows ? start - HEADER_BYTES : start + HEADER_BYTES;
-  if (!follows) store<u32>(block, 0);
-  chunkEnd = start + bytes;
-  const end = chunkEnd - HEADER_BYTES;
-  store<u32>(end, 0);
-  if (load<u32>(block) & LEFT_FREE) {
-    const left = block - load<u32>(block - 4);
-    removeFree(left);
-    insertFree(left, <u32>(end - left));
-  } else {
-    insertFree(block, <u32>(end - block));
-  }
 }

@@ -1,16 +1,12 @@
-/** The clocks, read at most once for each batch of commands. */
-import { clock_time_get } from 'sandpoll/guest/bindings/wasi_snapshot_preview1';
+/** The clocks in ms: the monotonic one is read at most once for each batch of commands. */
 
-const REALTIME = 0;
-const MONOTONIC = 1;
-const NANOSECONDS_PER_MS: u64 = 1_000_000;
+import { NS_PER_MS, monotonicNs, realtimeNs } from 'sandpoll/guest';
 
-const result: usize = memory.data(8, 8);
 let cachedMs: u64 = 0;
 
 /** Ms on the monotonic clock: a step of the wall clock makes no key expire. */
 export function nowMs(): u64 {
-  if (cachedMs == 0) cachedMs = readMs(MONOTONIC);
+  if (cachedMs == 0) cachedMs = <u64>(monotonicNs() / NS_PER_MS);
   return cachedMs;
 }
 
@@ -21,11 +17,5 @@ export function clockTick(): void {
 
 /** Ms since 1970 on the wall clock. */
 export function unixMs(): u64 {
-  return readMs(REALTIME);
-}
-
-function readMs(clock: i32): u64 {
-  // The two clocks every host has cannot fail.
-  clock_time_get(clock, 1, result);
-  return load<u64>(result) / NANOSECONDS_PER_MS;
+  return <u64>(realtimeNs() / NS_PER_MS);
 }

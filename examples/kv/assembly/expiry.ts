@@ -1,4 +1,5 @@
 /** When keys expire: from the times that commands name to moments on the monotonic clock. */
+
 import { nowMs, unixMs } from './clock';
 
 /**

@@ -1,4 +1,5 @@
 /** Inline commands: a line as a person types it, with quotes as Redis understands them. */
+
 import { Request } from './request';
 
 const DOUBLE_QUOTE: u8 = 0x22;

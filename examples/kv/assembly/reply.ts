@@ -1,5 +1,7 @@
 /** Replies in RESP2: written one after the other into one buffer, and sent together. */
-import { allocate, release } from './arena';
+
+import { writeAscii, writeDecimal } from 'sandpoll/guest';
+import { allocate, allocateLarge, release } from './arena';
 
 const PLUS: u8 = 0x2b;
 const MINUS: u8 = 0x2d;
@@ -7,16 +9,14 @@ const COLON: u8 = 0x3a;
 const DOLLAR: u8 = 0x24;
 const STAR: u8 = 0x2a;
 const CR_LF: u16 = 0x0a0d;
-/** The buffer's usual size in bytes: replies beyond it are sent before the next command runs. */
-export const REPLY_BYTES: u32 = 65536;
+/** The buffer's usual size in bytes: once it is full, replies are sent before others are written. */
+const REPLY_BYTES: u32 = 65536;
 /** Room that is kept for a command's short reply, or its error. */
 const RESERVE_BYTES: u32 = 1024;
 /** The longest a number is written: 19 digits and a sign. */
 const DIGITS_MAX: u32 = 20;
 /** Of what a client sent, an error repeats at most this many bytes. */
 const QUOTE_BYTES_MAX: u32 = 128;
-
-const digits: usize = memory.data(24, 8);
 
 /** The buffer of replies. One that does not fit in memory becomes an error instead. */
 export class Reply {
@@ -76,6 +76,14 @@ export class Reply {
     this.closing = false;
   }
 
+  /** Hands over the buffer if it is a large one, for the taker to release; else 0. */
+  detachLarge(): usize {
+    if (this.bytes == this.usual) return 0;
+    const bytes = this.bytes;
+    this.bytes = this.usual;
+    return bytes;
+  }
+
   ok(): void {
     this.simple('OK');
   }
@@ -128,12 +136,8 @@ export class Reply {
 
   /** A piece of a line, ASCII. */
   text(text: string): void {
-    const length = <u32>text.length;
-    if (!this.reserve(length + 2)) return;
-    const to = this.bytes + this.length;
-    const from = changetype<usize>(text);
-    for (let i: u32 = 0; i < length; i++) store<u8>(to + i, load<u8>(from + (i << 1)));
-    this.length += length;
+    if (!this.reserve(text.length + 2)) return;
+    this.length += writeAscii(this.bytes + this.length, text);
   }
 
   /** A piece of a line: what a client sent, shortened, with nothing that could end the line. */
@@ -149,7 +153,7 @@ export class Reply {
   /** A piece of a line: a number. */
   number(value: i64): void {
     if (!this.reserve(DIGITS_MAX + 2)) return;
-    this.length += writeInteger(this.bytes + this.length, value);
+    this.length += writeDecimal(this.bytes + this.length, value);
   }
 
   endLine(): void {
@@ -191,7 +195,7 @@ export class Reply {
   }
 
   private growTo(capacity: u32): bool {
-    const bytes = allocate(capacity);
+    const bytes = allocateLarge(capacity);
     if (bytes == 0) return false;
     memory.copy(bytes, this.bytes, this.length);
     if (this.bytes != this.usual) release(this.bytes);
@@ -199,18 +203,4 @@ export class Reply {
     this.capacity = capacity;
     return true;
   }
-}
-
-/** Writes a number in decimal at `to`; returns its length in bytes, at most 20. */
-export function writeInteger(to: usize, value: i64): u32 {
-  let rest = value < 0 ? 0 - <u64>value : <u64>value;
-  let at = digits + 20;
-  do {
-    store<u8>(--at, <u8>(0x30 + (rest % 10)));
-    rest /= 10;
-  } while (rest != 0);
-  if (value < 0) store<u8>(--at, MINUS);
-  const length = <u32>(digits + 20 - at);
-  memory.copy(to, at, length);
-  return length;
 }

@@ -5,6 +5,8 @@
  * The bytes stay where the caller has them. A request begins at `base`; what the parser remembers
  * between two calls are offsets from there, so the caller may move the bytes meanwhile.
  */
+
+import { equalsAsciiIgnoreCase } from 'sandpoll/guest';
 import { allocate, reallocate, release } from './arena';
 import { splitInline } from './inline';
 import { ARGUMENTS_MAX, INLINE_BYTES_MAX, bulkBytesMax } from './settings';
@@ -84,14 +86,17 @@ export class Request {
     return this.discarding ? Parsed.Discarded : Parsed.Complete;
   }
 
-  /** How many bytes the caller no longer needs to keep while the request is incomplete. */
-  get droppable(): u32 {
-    return this.discarding ? this.at : 0;
+  /** How many bytes of an incomplete request the caller need not keep; they count as gone. */
+  drop(): u32 {
+    if (!this.discarding) return 0;
+    const dropped = this.at;
+    this.at = 0;
+    return dropped;
   }
 
-  /** Tells that the droppable bytes are gone. */
-  drop(): void {
-    this.at -= this.droppable;
+  /** Whether the length of what is still to come is known, so that it can be discarded. */
+  get canDiscard(): bool {
+    return this.left != 0;
   }
 
   /** Memory does not suffice to keep this request: its bytes are only counted from here on. */
@@ -99,11 +104,6 @@ export class Request {
     this.discarding = true;
     this.count = 0;
     this.destroy();
-  }
-
-  /** Whether this request is one to discard. */
-  get isDiscarding(): bool {
-    return this.discarding;
   }
 
   /** Bytes of the request known to be still missing, when `length` of them are there. */
@@ -150,16 +150,9 @@ export class Request {
     return this.word(i) == packWord(word);
   }
 
-  /** Whether argument `i` is this text in small letters, in whatever case. */
+  /** Whether argument `i` is this ASCII text in lower case, in whatever case. */
   equals(i: u32, text: string): bool {
-    if (this.length(i) != <u32>text.length) return false;
-    const from = this.argument(i);
-    for (let k = 0; k < text.length; k++) {
-      const byte = load<u8>(from + k);
-      const small = byte - 0x41 < 26 ? byte + 0x20 : byte;
-      if (small != <u8>text.charCodeAt(k)) return false;
-    }
-    return true;
+    return equalsAsciiIgnoreCase(this.argument(i), this.length(i), text);
   }
 
   /** Reads argument `i` into `integer`; false if it is not a decimal number of 64 bits. */

@@ -1,6 +1,6 @@
 /** The server's limits; the guest's arguments change them, `CONFIG GET` shows them. */
 
-/** Bytes for keys, values and buffers together: `--maxmemory`. */
+/** Bytes for keys, values and buffers together, if the host gives as much: `--maxmemory`. */
 export let maxMemoryBytes: u32 = 256 << 20;
 /** The longest string a client may send, in bytes: `--proto-max-bulk-len`. */
 export let bulkBytesMax: u32 = 16 << 20;

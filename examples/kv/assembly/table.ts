@@ -4,7 +4,8 @@
  * A slot is 8 bytes: the low 32 bits of the key's hash, then the address of its entry (0: empty).
  * An entry is one block of the arena: its head, the key's bytes, the value's bytes.
  */
-import { allocate, capacityOf, release } from './arena';
+
+import { allocateData, capacityOf, release } from './arena';
 import { nowMs } from './clock';
 import { sipHash } from './siphash';
 
@@ -77,14 +78,14 @@ export function put(
   const hash = <u32>sipHash(key, keyLength);
   let slot = probe(hash, key, keyLength);
   const old = changetype<Entry>(<usize>load<u32>(slot, 4));
-  const bytes = offsetof<Entry>() + keyLength + valueLength;
+  const bytes = <u32>offsetof<Entry>() + keyLength + valueLength;
   if (old != null && fits(changetype<usize>(old), bytes)) {
     setExpiry(old, expiresAtMs);
     old.valueLength = valueLength;
     memory.copy(old.value, value, valueLength);
     return true;
   }
-  const block = allocate(bytes);
+  const block = allocateData(bytes);
   if (block == 0) return false;
   if (old == null) {
     if (!makeRoom()) {
@@ -205,11 +206,11 @@ function makeRoom(): bool {
 
 /** Moves all entries to a table of `size` slots, a power of two. */
 function resize(size: u32): bool {
-  const table = allocate(size * SLOT_BYTES);
+  const table = allocateData(size * SLOT_BYTES);
   if (table == 0) return false;
   memory.fill(table, 0, size * SLOT_BYTES);
   const oldSlots = slots;
-  const oldSize = slots == 0 ? 0 : mask + 1;
+  const oldSize: u32 = slots == 0 ? 0 : mask + 1;
   slots = table;
   mask = size - 1;
   for (let i: u32 = 0; i < oldSize; i++) {

@@ -37,7 +37,7 @@ export class InterestCache {
   shadow = Buffer.alloc(0);
   view = new DataView(new ArrayBuffer(0));
   /** Whole guest memory as a Buffer, for one native compare. */
-  #guest = Buffer.alloc(0);
+  #guest: Buffer = Buffer.alloc(0);
   /** Bytes of `shadow` that are in force; 0 when it must be read anew. */
   #knownBytes = 0;
   #knownChanges = NONE;
@@ -93,7 +93,8 @@ export class InterestCache {
     const bytes = count * Subscription.SIZE;
     if (bytes !== this.#knownBytes || changes !== this.#knownChanges) return false;
     const { memory } = this.#sandbox;
-    if (this.#guest.buffer !== memory.bytes.buffer) this.#guest = Buffer.from(memory.bytes.buffer);
+    const { buffer } = memory.bytes;
+    if (this.#guest.buffer !== buffer) this.#guest = Buffer.from(buffer);
     const from = this.#copyClock(at, 0) ? Subscription.SIZE : 0;
     const to = this.#copyClock(at, count - 1) ? bytes - Subscription.SIZE : bytes;
     return from >= to || this.shadow.compare(this.#guest, at + from, at + to, from, to) === 0;

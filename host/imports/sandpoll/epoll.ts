@@ -2,9 +2,7 @@
 import {
   EPOLLWAKEUP,
   EPOLL_CLOEXEC,
-  EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
-  EPOLL_CTL_MOD,
   EPOLL_KNOWN,
   EpollEvent,
   Timespec,
@@ -69,10 +67,9 @@ const ctlRow = imported(
         lo = EpollEvent.data.lo(memory.view, at);
         hi = EpollEvent.data.hi(memory.view, at);
       }
-      const known = op === EPOLL_CTL_ADD || op === EPOLL_CTL_MOD || op === EPOLL_CTL_DEL;
-      if (!known || (events & ~EPOLL_KNOWN) !== 0) return Errno.INVAL;
       if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
       if (descriptors.kind(fd) === Kind.FREE) return Errno.BADF;
+      if ((events & ~EPOLL_KNOWN) !== 0) return Errno.INVAL;
       const epoll = descriptors.handle(epfd);
       const handle = descriptors.handle(fd);
       // A guest cannot keep the machine awake: the kernel ignores it too, without the capability.

@@ -1,4 +1,5 @@
 /** The commands there are, and which of them a request means. */
+
 import { Reply } from '../reply';
 import { Request, packWord } from '../request';
 import { countCommand } from '../stats';
@@ -28,8 +29,12 @@ class Command {
   }
 }
 
-/** The commands, the most frequent first. */
-const commands: StaticArray<Command> = [
+/** The commands, the most frequent first. Filled below, because COMMAND itself reads it. */
+let commands: StaticArray<Command> = new StaticArray<Command>(0);
+/** Of the commands, those at the end that only guard, and are not shown. */
+const GUARDS = 2;
+
+commands = [
   new Command('get', 2, 1, 1, 1, get),
   new Command('set', -3, 1, 1, 1, set),
   new Command('incr', 2, 1, 1, 1, incr),
@@ -59,9 +64,6 @@ const commands: StaticArray<Command> = [
   new Command('post', -1, 0, 0, 0, crossProtocol),
   new Command('host:', -1, 0, 0, 0, crossProtocol),
 ];
-
-/** How many of them `COMMAND` shows: not the last two, which only guard. */
-const SHOWN = commands.length - 2;
 
 /** Executes a complete request, and writes its reply. A request of no arguments has none. */
 export function execute(request: Request, reply: Reply): void {
@@ -106,14 +108,17 @@ function unknownCommand(request: Request, reply: Reply): void {
 /** COMMAND, COMMAND COUNT, and COMMAND DOCS without a word on any of them. */
 function command(request: Request, reply: Reply): void {
   if (request.count == 1) return replyCommands(reply);
-  if (request.is(1, 'COUNT') && request.count == 2) return reply.integer(SHOWN);
+  if (request.is(1, 'COUNT') && request.count == 2) {
+    return reply.integer(commands.length - GUARDS);
+  }
   if (request.is(1, 'DOCS')) return reply.array(0);
   unknownSubcommand(request, reply, 'COMMAND');
 }
 
 function replyCommands(reply: Reply): void {
-  reply.array(SHOWN);
-  for (let i = 0; i < SHOWN; i++) {
+  const shownCount = commands.length - GUARDS;
+  reply.array(shownCount);
+  for (let i = 0; i < shownCount; i++) {
     const shown = commands[i];
     reply.array(6);
     reply.bulkText(shown.name);

@@ -1,4 +1,5 @@
 /** Commands on keys: whether they exist, and for how long. */
+
 import { deadlineMs, remainingMs } from '../expiry';
 import { Reply } from '../reply';
 import { Request } from '../request';

@@ -1,8 +1,9 @@
 /** Commands about the server and the connection: what clients ask before they begin. */
-import { arenaAllocatedBytes, arenaReservedBytes } from '../arena';
+
+import { arenaAllocatedBytes, arenaSize } from '../arena';
 import { Reply } from '../reply';
 import { Request } from '../request';
-import { bulkBytesMax, clientsMax, maxMemoryBytes } from '../settings';
+import { bulkBytesMax, clientsMax } from '../settings';
 import { clients, commandsProcessed, connectionsReceived } from '../stats';
 import { expiringCount, keyCount } from '../table';
 
@@ -100,8 +101,7 @@ export function info(request: Request, reply: Reply): void {
   }
   if (wants(request, 'memory')) {
     text += '# Memory\r\nused_memory:' + arenaAllocatedBytes().toString();
-    text += '\r\nused_memory_rss:' + arenaReservedBytes().toString();
-    text += '\r\nmaxmemory:' + maxMemoryBytes.toString();
+    text += '\r\nmaxmemory:' + arenaSize().toString();
     text += '\r\nmaxmemory_policy:noeviction\r\n\r\n';
   }
   if (wants(request, 'stats')) {
@@ -158,7 +158,7 @@ function isAskedFor(request: Request, name: string): bool {
 }
 
 function settingOf(name: string): string {
-  if (name == 'maxmemory') return maxMemoryBytes.toString();
+  if (name == 'maxmemory') return arenaSize().toString();
   if (name == 'maxclients') return clientsMax.toString();
   if (name == 'proto-max-bulk-len') return bulkBytesMax.toString();
   if (name == 'databases') return '1';

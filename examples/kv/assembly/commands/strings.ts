@@ -1,6 +1,8 @@
 /** Commands that read and write values. */
+
+import { writeDecimal } from 'sandpoll/guest';
 import { deadlineMs } from '../expiry';
-import { Reply, writeInteger } from '../reply';
+import { Reply } from '../reply';
 import { Request } from '../request';
 import { Entry, find, put } from '../table';
 
@@ -147,7 +149,7 @@ function add(request: Request, reply: Reply, by: i64): void {
   }
   const sum = value + by;
   if (sum < value != by < 0) return reply.error('ERR increment or decrement would overflow');
-  const length = writeInteger(digits, sum);
+  const length = writeDecimal(digits, sum);
   const expiresAtMs = entry == null ? 0 : entry.expiresAtMs;
   if (put(key, keyLength, digits, length, expiresAtMs)) reply.integer(sum);
   else reply.outOfMemory();

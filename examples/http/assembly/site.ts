@@ -1,0 +1,47 @@
+/** The site, whichever poller serves it. */
+
+import {
+  EventLoop,
+  HttpPage,
+  HttpRequest,
+  HttpResponse,
+  HttpServer,
+  Poller,
+  exit,
+  listenerFd,
+} from 'sandpoll/guest';
+
+class Site extends HttpServer {
+  private home: HttpPage = new HttpPage(200, 'Hello from inside the sandbox.\n');
+  private health: HttpPage = new HttpPage(200, 'ok\n');
+  private notFound: HttpPage = new HttpPage(404, 'not found\n');
+
+  onRequest(request: HttpRequest, response: HttpResponse): void {
+    if (request.pathIs('/')) this.show(this.home, request, response);
+    else if (request.pathIs('/health')) this.show(this.health, request, response);
+    else if (request.pathIs('/echo')) this.echo(request, response);
+    else response.page(this.notFound);
+  }
+
+  private show(page: HttpPage, request: HttpRequest, response: HttpResponse): void {
+    if (request.methodIs('GET') || request.methodIs('HEAD')) response.page(page);
+    else this.refuseMethod(response, 'GET, HEAD');
+  }
+
+  private echo(request: HttpRequest, response: HttpResponse): void {
+    if (!request.methodIs('POST')) return this.refuseMethod(response, 'POST');
+    response.bytes(200, 'application/octet-stream', request.bodyAt, request.bodyLength);
+  }
+
+  private refuseMethod(response: HttpResponse, allowed: string): void {
+    response.header('Allow', allowed);
+    response.text(405, 'method not allowed\n');
+  }
+}
+
+/** Serves the first listener that the host has opened, until the guest is stopped. */
+export function serve(poller: Poller): void {
+  const loop = new EventLoop(poller);
+  new Site(loop, listenerFd());
+  exit(-loop.run());
+}

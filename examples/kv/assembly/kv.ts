@@ -1,0 +1,6 @@
+/** The key-value server over epoll. */
+
+import { EpollPoller } from 'sandpoll/guest';
+import { serve } from './server';
+
+serve(new EpollPoller());

@@ -1,0 +1,27 @@
+/** Removes the keys that expire and are never asked for again. */
+
+import { EventLoop, NS_PER_MS, Timer } from 'sandpoll/guest';
+import { clockTick } from './clock';
+import { expiringCount, sweep } from './table';
+
+const INTERVAL_NS: i64 = 100 * NS_PER_MS;
+/** At most some ms of work each time. */
+const SLOTS_PER_SWEEP: u32 = 65536;
+
+/** A timer that runs only while there are keys that expire. */
+export class Sweeper extends Timer {
+  constructor(private readonly loop: EventLoop) {
+    super();
+  }
+
+  /** To be called when keys may have got a time to live. */
+  wake(): void {
+    if (this.heapIndex < 0 && expiringCount() != 0) this.loop.arm(this, INTERVAL_NS);
+  }
+
+  onTimeout(): void {
+    clockTick();
+    sweep(SLOTS_PER_SWEEP);
+    this.wake();
+  }
+}

@@ -1,0 +1,289 @@
+/** One connection of an HTTP server. */
+
+import { ByteBuffer } from '../bytes';
+import { TcpStream } from '../net/stream';
+import { ChunkDecoder } from './chunked';
+import { MAX_HEAD_BYTES, parseHead } from './parser';
+import { HttpRequest } from './request';
+import { Connection, reasonOf } from './response';
+import { HttpServer } from './server';
+
+/** Answers leave when there are this many bytes of them, even if more requests are at hand. */
+const OUTPUT_BYTES: i32 = 65536;
+
+const CR: u8 = 0x0d;
+const LF: u8 = 0x0a;
+
+/** What the connection waits for. */
+const enum Phase {
+  /** The first byte of a request. */
+  IDLE,
+  /** The rest of a head. */
+  HEAD,
+  /** The rest of a body of known length. */
+  BODY,
+  /** The rest of a body in chunks. */
+  CHUNKS,
+}
+
+/**
+ * A request that has arrived whole is parsed and answered where it was received, and nothing is
+ * allocated. What is not whole is kept in a buffer of the connection's own until it is.
+ */
+export class HttpConnection extends TcpStream {
+  private server: HttpServer;
+  /** What has arrived of the next request: of one in chunks, the head and the joined body. */
+  private input: ByteBuffer = new ByteBuffer();
+  private decoder: ChunkDecoder | null = null;
+  private phase: i32 = Phase.IDLE;
+  /** In CHUNKS, the length of the head; in BODY, that of head and body. */
+  private expectedBytes: i32 = 0;
+  /** Whether something has arrived since the idle timer was armed. */
+  private isActive: bool = false;
+  /** What was pending when the idle timer was armed. */
+  private wasPending: i32 = 0;
+
+  constructor(server: HttpServer, fd: i32) {
+    super(server.loop, fd);
+    this.server = server;
+    if (fd >= 0) this.loop.arm(this, server.idleTimeoutNs);
+  }
+
+  onData(data: usize, length: i32): void {
+    this.isActive = true;
+    const input = this.input;
+    if (input.length == 0) {
+      const used = this.answerAll(data, length);
+      if (used < length && this.accepts()) this.keep(data + used, length - used);
+    } else {
+      this.append(data, length);
+    }
+    this.sendOutput();
+  }
+
+  /** The answers that did not fit are on their way: go on with the requests behind them. */
+  onDrain(): void {
+    const input = this.input;
+    if (input.length == 0 || this.phase != Phase.IDLE) return;
+    this.answerInput();
+    this.sendOutput();
+  }
+
+  onTimer(): void {
+    if (this.isEnding || this.phase == Phase.IDLE) {
+      const pending = this.pendingBytes;
+      if (!this.isActive && pending == this.wasPending) return this.close();
+      this.isActive = false;
+      this.wasPending = pending;
+      this.loop.arm(this, this.server.idleTimeoutNs);
+      return;
+    }
+    this.refuse(408);
+    this.sendOutput();
+  }
+
+  onClose(errno: i32): void {
+    this.input.dispose();
+  }
+
+  private accepts(): bool {
+    return this.isOpen && !this.isEnding;
+  }
+
+  /** Answers the requests that are whole; returns how many bytes they were. */
+  private answerAll(data: usize, length: i32): i32 {
+    let used = 0;
+    while (used < length && !this.isCongested) {
+      const step = this.answer(data + used, length - used);
+      if (step == 0) break;
+      used += step;
+      if (this.server.output.length >= OUTPUT_BYTES) this.sendOutput();
+      if (!this.accepts()) break;
+    }
+    return used;
+  }
+
+  /** Answers the request at `data`; returns how many bytes it was, 0 if it is not whole. */
+  private answer(data: usize, length: i32): i32 {
+    // An empty line before a request is passed over, as RFC 9112 §2.2 has it.
+    const first = load<u8>(data);
+    if (first == CR && length > 1 && load<u8>(data + 1) == LF) return 2;
+    if (first == CR && length == 1) return 0;
+    const request = this.server.request;
+    const head = parseHead(request, data, length);
+    if (head == 0 || head > MAX_HEAD_BYTES) return this.answerNoHead(request, data, length);
+    if (request.isChunked) return this.answerChunked(request, data, length, head);
+    if (request.contentLength > 0) return this.answerSized(request, data, length, head);
+    this.dispatch(request);
+    return head;
+  }
+
+  private answerNoHead(request: HttpRequest, data: usize, length: i32): i32 {
+    if (request.status != 0) return this.refuse(request.status);
+    if (length < MAX_HEAD_BYTES) return this.wait(Phase.HEAD);
+    let at = data;
+    while (at < data + length && load<u8>(at) != LF) at++;
+    return this.refuse(at == data + length ? 414 : 431);
+  }
+
+  private answerSized(request: HttpRequest, data: usize, length: i32, head: i32): i32 {
+    if (request.contentLength > this.server.maxBodyBytes) return this.refuse(413);
+    const total = head + <i32>request.contentLength;
+    if (length < total) {
+      this.expectedBytes = total;
+      if (this.phase != Phase.BODY && length == head) this.continueIfExpected(request);
+      return this.wait(Phase.BODY);
+    }
+    request.bodyAt = data + head;
+    request.bodyLength = total - head;
+    this.dispatch(request);
+    return total;
+  }
+
+  private answerChunked(request: HttpRequest, data: usize, length: i32, head: i32): i32 {
+    let decoder = this.decoder;
+    if (decoder === null) {
+      decoder = new ChunkDecoder();
+      this.decoder = decoder;
+    }
+    decoder.start(this.server.maxBodyBytes);
+    this.expectedBytes = head;
+    const body = data + head;
+    const used = decoder.decode(body, length - head, body);
+    if (decoder.status != 0) return this.refuse(decoder.status);
+    if (!decoder.isDone) {
+      if (length == head) this.continueIfExpected(request);
+      return this.wait(Phase.CHUNKS);
+    }
+    request.bodyAt = body;
+    request.bodyLength = decoder.bodyLength;
+    this.dispatch(request);
+    return head + used;
+  }
+
+  private continueIfExpected(request: HttpRequest): void {
+    if (request.expectsContinue) this.server.output.appendAscii('HTTP/1.1 100 Continue\r\n\r\n');
+  }
+
+  private dispatch(request: HttpRequest): void {
+    const server = this.server;
+    const response = server.response;
+    const keepAlive = request.keepAlive;
+    let connection = keepAlive ? Connection.DEFAULT : Connection.CLOSE;
+    if (keepAlive && request.minorVersion == 0) connection = Connection.KEEP_ALIVE;
+    response.begin(connection, !request.methodIs('HEAD'));
+    server.onRequest(request, response);
+    if (!response.isSent) response.text(500, 'no answer\n');
+    if (this.phase != Phase.IDLE) this.becomeIdle();
+    if (!keepAlive) {
+      this.sendOutput();
+      this.end();
+    }
+  }
+
+  /** Answers with an error and ends the connection. */
+  private refuse(status: i32): i32 {
+    const response = this.server.response;
+    response.begin(Connection.CLOSE, true);
+    response.text(status, status.toString() + reasonOf(status) + '\n');
+    this.sendOutput();
+    this.end();
+    return 0;
+  }
+
+  /** Takes note of what is missing, and for how long it may be. */
+  private wait(phase: i32): i32 {
+    if (this.phase == phase) return 0;
+    this.phase = phase;
+    const server = this.server;
+    this.loop.arm(this, phase == Phase.HEAD ? server.headTimeoutNs : server.bodyTimeoutNs);
+    return 0;
+  }
+
+  private becomeIdle(): void {
+    this.phase = Phase.IDLE;
+    this.wasPending = this.pendingBytes;
+    this.loop.arm(this, this.server.idleTimeoutNs);
+  }
+
+  /** Keeps what is not whole. A body in chunks has been joined behind its head already. */
+  private keep(data: usize, length: i32): void {
+    const decoder = this.decoder;
+    if (this.phase == Phase.CHUNKS && decoder !== null) {
+      length = this.expectedBytes + decoder.bodyLength;
+    }
+    this.input.append(data, length);
+  }
+
+  /** Adds to what was kept, and answers if that can have made a request whole. */
+  private append(data: usize, length: i32): void {
+    const input = this.input;
+    const before = input.length;
+    input.append(data, length);
+    switch (this.phase) {
+      case Phase.HEAD:
+        // Nothing is decided but at the end of a line, or when the head is too long.
+        if (input.length >= MAX_HEAD_BYTES || hasLineEnd(data, length)) this.answerInput();
+        return;
+      case Phase.BODY:
+        if (input.length >= this.expectedBytes) this.answerInput();
+        return;
+      case Phase.CHUNKS:
+        return this.appendChunks(before, length);
+      default:
+        this.answerInput();
+    }
+  }
+
+  /** Decodes what was appended, in place. */
+  private appendChunks(before: i32, length: i32): void {
+    const decoder = this.decoder;
+    if (decoder === null) return;
+    const input = this.input;
+    const at = input.at + before;
+    const used = decoder.decode(at, length, at);
+    const head = this.expectedBytes;
+    if (decoder.status != 0) {
+      this.refuse(decoder.status);
+    } else if (!decoder.isDone) {
+      input.truncate(head + decoder.bodyLength);
+    } else {
+      const request = this.server.request;
+      parseHead(request, input.at, head);
+      request.bodyAt = input.at + head;
+      request.bodyLength = decoder.bodyLength;
+      this.dispatch(request);
+      input.consume(before + used);
+      if (this.accepts()) this.answerInput();
+    }
+  }
+
+  /** Answers what is whole of what was kept. */
+  private answerInput(): void {
+    const input = this.input;
+    if (input.length == 0) return;
+    const used = this.answerAll(input.at, input.length);
+    if (!this.accepts()) return;
+    input.consume(used);
+    const decoder = this.decoder;
+    if (this.phase == Phase.CHUNKS && decoder !== null) {
+      input.truncate(this.expectedBytes + decoder.bodyLength);
+    }
+    if (input.length == 0) input.dispose();
+  }
+
+  private sendOutput(): void {
+    const output = this.server.output;
+    if (output.length == 0) return;
+    if (this.accepts()) this.writeBuffer(output);
+    else output.clear();
+  }
+}
+
+function hasLineEnd(data: usize, length: i32): bool {
+  const end = data + length;
+  for (let at = data; at < end; at++) {
+    if (load<u8>(at) == LF) return true;
+  }
+  return false;
+}

@@ -1,0 +1,190 @@
+/** Answers: put together ahead of time, or for one request. */
+
+import { ByteBuffer } from '../bytes';
+import { DATE_BYTES, HttpDate } from './date';
+
+const DEFAULT_TYPE = 'text/plain; charset=utf-8';
+
+/** What an answer says about the connection. */
+export const enum Connection {
+  /** Nothing: it stays open, as HTTP/1.1 has it. */
+  DEFAULT,
+  KEEP_ALIVE,
+  CLOSE,
+}
+
+/** An answer put together once, so that sending it is one copy of bytes. */
+export class HttpPage {
+  readonly status: i32;
+  /** The bytes: head, empty line, body. */
+  private bytes: ByteBuffer = new ByteBuffer();
+  private dateOffset: i32 = 0;
+  private dateVersion: u32 = 0;
+  /** How many bytes the head has, without the empty line. */
+  private headLength: i32 = 0;
+
+  /** A page of a text, with header lines of its own if wanted: `Allow: GET\r\n`. */
+  constructor(status: i32, text: string, type: string = DEFAULT_TYPE, headers: string = '') {
+    this.status = status;
+    const body = String.UTF8.encode(text);
+    const bytes = this.bytes;
+    this.dateOffset = appendHead(bytes, status, type, headers, body.byteLength);
+    this.headLength = bytes.length;
+    bytes.appendAscii('\r\n');
+    bytes.append(changetype<usize>(body), body.byteLength);
+  }
+
+  /** Appends the page to what is to be sent. */
+  appendTo(output: ByteBuffer, date: HttpDate, connection: Connection, withBody: bool): void {
+    const bytes = this.bytes;
+    if (this.dateVersion != date.version) {
+      memory.copy(bytes.at + this.dateOffset, date.at, DATE_BYTES);
+      this.dateVersion = date.version;
+    }
+    if (withBody && connection == Connection.DEFAULT) {
+      output.append(bytes.at, bytes.length);
+      return;
+    }
+    output.append(bytes.at, this.headLength);
+    appendConnection(output, connection);
+    const rest = withBody ? bytes.length - this.headLength : 2;
+    output.append(bytes.at + this.headLength, rest);
+  }
+}
+
+/** The answer to one request. Exactly one of `page`, `text` and `bytes` is called for each. */
+export class HttpResponse {
+  /** Whether it has been given. */
+  isSent: bool = false;
+  /** What becomes of the connection. */
+  connection: Connection = Connection.DEFAULT;
+
+  private readonly output: ByteBuffer;
+  private readonly date: HttpDate;
+  private headers: string = '';
+  private withBody: bool = true;
+
+  constructor(output: ByteBuffer, date: HttpDate) {
+    this.output = output;
+    this.date = date;
+  }
+
+  /** Begins an answer. Without a body it is the one to HEAD. */
+  begin(connection: Connection, withBody: bool): void {
+    this.isSent = false;
+    this.connection = connection;
+    this.withBody = withBody;
+    if (this.headers.length != 0) this.headers = '';
+  }
+
+  /** Adds a header to an answer that is not a page. */
+  header(name: string, value: string): void {
+    this.headers += name + ': ' + value + '\r\n';
+  }
+
+  /** Answers with a page. */
+  page(page: HttpPage): void {
+    if (this.isSent) return;
+    this.isSent = true;
+    this.date.refresh();
+    page.appendTo(this.output, this.date, this.connection, this.withBody);
+  }
+
+  /** Answers with a text. */
+  text(status: i32, text: string): void {
+    const body = String.UTF8.encode(text);
+    this.bytes(status, DEFAULT_TYPE, changetype<usize>(body), body.byteLength);
+  }
+
+  /** Answers with bytes. */
+  bytes(status: i32, type: string, data: usize, length: i32): void {
+    if (this.isSent) return;
+    this.isSent = true;
+    this.date.refresh();
+    const output = this.output;
+    const before = output.length;
+    const dateOffset = appendHead(output, status, type, this.headers, length);
+    memory.copy(output.at + before + dateOffset, this.date.at, DATE_BYTES);
+    appendConnection(output, this.connection);
+    output.appendAscii('\r\n');
+    if (this.withBody) output.append(data, length);
+  }
+}
+
+function appendConnection(output: ByteBuffer, connection: Connection): void {
+  if (connection == Connection.CLOSE) output.appendAscii('Connection: close\r\n');
+  if (connection == Connection.KEEP_ALIVE) output.appendAscii('Connection: keep-alive\r\n');
+}
+
+/** Appends a head without its empty line; returns where in it the date goes. */
+function appendHead(
+  output: ByteBuffer,
+  status: i32,
+  type: string,
+  headers: string,
+  bodyLength: i32,
+): i32 {
+  const before = output.length;
+  output.appendAscii('HTTP/1.1 ');
+  output.appendDecimal(status);
+  output.appendAscii(reasonOf(status));
+  output.appendAscii('\r\nDate: ');
+  const dateOffset = output.length - before;
+  output.reserve(DATE_BYTES);
+  output.commit(DATE_BYTES);
+  output.appendAscii('\r\nContent-Type: ');
+  output.appendAscii(type);
+  output.appendAscii('\r\nContent-Length: ');
+  output.appendDecimal(bodyLength);
+  output.appendAscii('\r\n');
+  output.appendAscii(headers);
+  return dateOffset;
+}
+
+/** The reason phrase of a status, with the space before it. */
+export function reasonOf(status: i32): string {
+  switch (status) {
+    case 200:
+      return ' OK';
+    case 201:
+      return ' Created';
+    case 204:
+      return ' No Content';
+    case 301:
+      return ' Moved Permanently';
+    case 302:
+      return ' Found';
+    case 304:
+      return ' Not Modified';
+    case 400:
+      return ' Bad Request';
+    case 401:
+      return ' Unauthorized';
+    case 403:
+      return ' Forbidden';
+    case 404:
+      return ' Not Found';
+    case 405:
+      return ' Method Not Allowed';
+    case 408:
+      return ' Request Timeout';
+    case 413:
+      return ' Content Too Large';
+    case 414:
+      return ' URI Too Long';
+    case 417:
+      return ' Expectation Failed';
+    case 431:
+      return ' Request Header Fields Too Large';
+    case 500:
+      return ' Internal Server Error';
+    case 501:
+      return ' Not Implemented';
+    case 503:
+      return ' Service Unavailable';
+    case 505:
+      return ' HTTP Version Not Supported';
+    default:
+      return ' ';
+  }
+}

@@ -1,0 +1,53 @@
+/** An HTTP/1.1 server: subclass `HttpServer`, and answer in `onRequest`. */
+
+import { ByteBuffer } from '../bytes';
+import { NS_PER_S } from '../clock';
+import { EventLoop } from '../loop';
+import { TcpListener } from '../net/listener';
+import { HttpConnection } from './connection';
+import { HttpDate } from './date';
+import { HttpRequest } from './request';
+import { HttpResponse } from './response';
+
+/**
+ * A listener whose connections speak HTTP/1.1.
+ *
+ *     class Hello extends HttpServer {
+ *       private home: HttpPage = new HttpPage(200, 'hello\n');
+ *
+ *       onRequest(request: HttpRequest, response: HttpResponse): void {
+ *         if (request.pathIs('/')) response.page(this.home);
+ *         else response.text(404, 'not found\n');
+ *       }
+ *     }
+ */
+export abstract class HttpServer extends TcpListener {
+  /** The longest body in bytes; a longer one is answered with 413. */
+  maxBodyBytes: i32 = 1 << 20;
+  /** How long a client may take from the first byte of a request to the end of its head. */
+  headTimeoutNs: i64 = 10 * NS_PER_S;
+  /** How long it may take from there to the end of the body. */
+  bodyTimeoutNs: i64 = 30 * NS_PER_S;
+  /** How long, once to twice this, a connection may be without a request. */
+  idleTimeoutNs: i64 = 30 * NS_PER_S;
+
+  /** The request and the answer at hand: one at a time, so one of each is enough. */
+  readonly request: HttpRequest = new HttpRequest();
+  readonly response: HttpResponse;
+  /** The answers to all requests of one segment, which leave together. */
+  readonly output: ByteBuffer;
+
+  constructor(loop: EventLoop, fd: i32) {
+    super(loop, fd);
+    const output = new ByteBuffer();
+    this.output = output;
+    this.response = new HttpResponse(output, new HttpDate(loop));
+  }
+
+  /** Called with each request; answer it before returning. */
+  abstract onRequest(request: HttpRequest, response: HttpResponse): void;
+
+  onAccept(fd: i32): void {
+    new HttpConnection(this, fd);
+  }
+}

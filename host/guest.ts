@@ -1,0 +1,227 @@
+/** Starting, watching and stopping one guest in its thread. */
+import { setFlagsFromString } from 'node:v8';
+import type { Worker } from 'node:worker_threads';
+
+import type { ListenAddress } from './address.js';
+import { Access, DescriptorTable, FDS_MAX, Kind, descriptorTableBytes } from './descriptors.js';
+import type { Grants } from './grants.js';
+import type { TraceGroup } from './imports/trace.js';
+import type { Kernel, Session } from './kernel/kernel.js';
+import { openNativeKernel } from './kernel/native.js';
+import { checkImports } from './link.js';
+import { type Listener, listenerEnvironment, openListener } from './listeners.js';
+import { startThread } from './thread.js';
+import { type Frame, type Outcome, trapped } from './trap.js';
+import { usageError } from './usage.js';
+import { admit } from './wasm/admit.js';
+import { type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './wasm/limits.js';
+import { ModuleError } from './wasm/bytes.js';
+import type { ModuleInfo } from './wasm/reader.js';
+import type { WorkerMessage, WorkerStart } from './worker.js';
+
+// V8 does not interrupt loops of bulk operations under dynamic tiering (`pitfalls.md` part 3).
+// The flag holds for the process, and must be set before a guest is compiled.
+setFlagsFromString('--no-wasm-dynamic-tiering');
+
+/** The guest's descriptors 0, 1 and 2; listeners come next. */
+const STDIO = [Access.READ, Access.WRITE, Access.WRITE] as const;
+
+export interface GuestOptions {
+  /** The bytes of a core module. */
+  readonly bytes: Uint8Array;
+  /** What messages call the module, as a rule its file name. */
+  readonly name: string;
+  readonly grants: Grants;
+  /** Listeners to open and hand to the guest, in order, from descriptor 3. */
+  readonly listen?: readonly ListenAddress[];
+  /** Wall time after which the guest is killed; none for no limit. */
+  readonly timeoutMs?: number;
+  readonly trace?: readonly TraceGroup[];
+  /** A thread from `startThread`, if one was started ahead; it becomes the guest's. */
+  readonly thread?: Worker;
+  /** Takes each line that the host has to say about the guest: denials, `env.trace`. */
+  readonly onReport?: (line: string) => void;
+}
+
+export interface Guest {
+  /** URL and descriptor of each listener. */
+  readonly listeners: readonly { readonly url: string; readonly fd: number }[];
+  /** How it ended; never rejects. All it had open is closed by then. */
+  readonly ended: Promise<Outcome>;
+  /** Ends it wherever it is, within 50 ms; the same promise as `ended`. */
+  stop(): Promise<Outcome>;
+}
+
+interface Opened {
+  readonly session: Session;
+  readonly table: SharedArrayBuffer;
+  readonly listeners: readonly Listener[];
+  readonly firstFd: number;
+}
+
+/** Opens what the guest starts with: stdio and listeners, in its session and its table. */
+function openDescriptors(kernel: Kernel, options: GuestOptions): Opened {
+  const { fds } = options.grants.limits;
+  if (fds > FDS_MAX) throw usageError(`--max-fds ${fds}: at most ${FDS_MAX}`);
+  const table = new SharedArrayBuffer(descriptorTableBytes(fds));
+  const descriptors = new DescriptorTable(table, fds);
+  const session = kernel.sessionOpen();
+  const listeners: Listener[] = [];
+  try {
+    const install = (handle: number, kind: number, access: number): number => {
+      const fd = descriptors.claim();
+      if (fd < 0) {
+        const needed = STDIO.length + (options.listen?.length ?? 0);
+        throw usageError(`--max-fds ${fds}: this guest starts with ${needed} descriptors already`);
+      }
+      // A stream that the host has closed stays closed (handle −1), its number taken (B27).
+      if (handle >= 0) kernel.sessionAdopt(session, handle);
+      descriptors.open(fd, handle, kind, access, 0);
+      return fd;
+    };
+    STDIO.forEach((access, fd) => install(kernel.stdio(fd), Kind.STDIO, access));
+    for (const address of options.listen ?? []) {
+      const listener = openListener(kernel, address);
+      listeners.push(listener);
+      install(listener.handle, listener.kind, Access.READ | Access.WRITE);
+    }
+  } catch (error) {
+    for (const listener of listeners) listener.remove();
+    kernel.sessionClose(session);
+    throw error;
+  }
+  return { session, table, listeners, firstFd: STDIO.length };
+}
+
+/** What a module must export to run as a command. */
+function checkExports(info: ModuleInfo, name: string): void {
+  const refuse = (sentence: string): never => {
+    throw new ModuleError('ERR_SANDPOLL_MALFORMED', `${name} ${sentence}`);
+  };
+  const find = (wanted: string) => info.exports.find((each) => each.name === wanted);
+  const start = find('_start') ?? find('_initialize');
+  if (find('_start') !== undefined && find('_initialize') !== undefined) {
+    refuse('exports both _start and _initialize: it cannot be a command and a reactor at once');
+  }
+  if (start === undefined) {
+    refuse(
+      'exports no _start: build it as a WASI command (AssemblyScript: --exportStart _start; ' +
+        'C: an ordinary main)',
+    );
+  } else if (
+    start.kind !== 'function' ||
+    start.type === undefined ||
+    start.type.params.length + start.type.results.length > 0
+  ) {
+    refuse('exports a _start that is not a function without parameters and results');
+  }
+  const memory = find('memory');
+  if (memory !== undefined && memory.kind !== 'memory') {
+    refuse(`exports a ${memory.kind} by the name of memory: imports would have nothing to write to`);
+  }
+  const imported = info.imports.some((each) => each.kind === 'memory');
+  if (memory === undefined && !imported) {
+    refuse('exports no memory: imports have nowhere to write; export it as "memory"');
+  }
+}
+
+/** Frames of the module as it was written: admission may have moved its code. */
+function unshifted(outcome: Outcome, shiftBytes: number): Outcome {
+  if (outcome.kind !== 'trapped' || shiftBytes === 0) return outcome;
+  const move = (frame: Frame): Frame => ({ ...frame, offset: frame.offset - shiftBytes });
+  return { ...outcome, frames: outcome.frames.map(move) };
+}
+
+function admissionLimits({ limits }: Grants): AdmissionLimits {
+  const { memoryBytes, moduleBytes, tableElements } = limits;
+  return { ...DEFAULT_ADMISSION_LIMITS, memoryBytes, moduleBytes, tableEntries: tableElements };
+}
+
+/** Compiles an admitted module; `ModuleError` if the engine finds it invalid. */
+async function compile(bytes: Uint8Array, name: string): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ModuleError('ERR_SANDPOLL_MALFORMED', `${name} is not a valid module: ${message}`);
+  }
+}
+
+/**
+ * Starts a guest in a thread of its own.
+ *
+ * Throws, before anything runs: `ModuleError` for a file that is not an acceptable module,
+ * `LinkError` for imports that nothing provides, a `UsageError`, or an error of Node's shape
+ * (`EADDRINUSE`) for a listener. Nothing is left open then.
+ */
+export async function startGuest(options: GuestOptions): Promise<Guest> {
+  const { grants, name } = options;
+  const kernel = openNativeKernel();
+  const { bytes, info, codeShift } = admit(options.bytes, admissionLimits(grants), name);
+  checkExports(info, name);
+  checkImports(info);
+  const compiled = compile(bytes, name);
+  const opened = openDescriptors(kernel, options);
+  const worker = options.thread ?? startThread();
+  const watched = watch(worker, kernel, opened, options, codeShift);
+  try {
+    const env = { ...listenerEnvironment(opened.listeners, opened.firstFd), ...grants.env };
+    const message: WorkerStart = {
+      session: opened.session,
+      descriptors: opened.table,
+      grants: { ...grants, env },
+      trace: options.trace ?? [],
+      module: await compiled,
+      info,
+    };
+    worker.postMessage(message);
+  } catch (error) {
+    await watched.stop();
+    throw error;
+  }
+  return {
+    listeners: opened.listeners.map(({ url }, index) => ({ url, fd: opened.firstFd + index })),
+    ...watched,
+  };
+}
+
+function watch(
+  worker: Worker,
+  kernel: Kernel,
+  opened: Opened,
+  options: GuestOptions,
+  shiftBytes: number,
+): Pick<Guest, 'ended' | 'stop'> {
+  let outcome: Outcome | undefined;
+  const kill = (reason: 'timeout' | 'stopped'): void => {
+    outcome ??= { kind: 'killed', reason };
+    // Termination first: whatever the wake lets out of its wait then runs no further.
+    void worker.terminate();
+    kernel.sessionWake(opened.session);
+  };
+  const { timeoutMs } = options;
+  const timer =
+    timeoutMs === undefined ? undefined : setTimeout(() => kill('timeout'), timeoutMs);
+  worker.on('message', (message: WorkerMessage) => {
+    if (message.kind === 'report') options.onReport?.(message.line);
+    else outcome ??= unshifted(message.outcome, shiftBytes);
+  });
+  worker.on('error', (error) => {
+    outcome ??= trapped(error);
+  });
+  const ended = new Promise<Outcome>((resolve) => {
+    worker.once('exit', () => {
+      clearTimeout(timer);
+      kernel.sessionClose(opened.session);
+      for (const listener of opened.listeners) listener.remove();
+      resolve(outcome ?? trapped(new Error("the guest's thread ended without a word")));
+    });
+  });
+  return {
+    ended,
+    stop: () => {
+      kill('stopped');
+      return ended;
+    },
+  };
+}

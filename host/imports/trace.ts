@@ -1,0 +1,83 @@
+/** One line for each call, as `strace(1)` writes it, from the rows' parameter names. */
+import type { GuestMemory } from '../abi/memory.js';
+import { wasiName } from '../errno.js';
+import type { Sandbox } from '../sandbox.js';
+import type { Body, ImportRow, ParameterKind, Word } from './call.js';
+
+/** What `--trace=` selects by: groups of calls. */
+export const TRACE_GROUPS = ['sock', 'epoll', 'poll', 'fs', 'clock', 'process'] as const;
+
+export type TraceGroup = (typeof TRACE_GROUPS)[number];
+
+/** Calls whose name does not begin with their group's. */
+const GROUP_OF_PREFIX: ReadonlyMap<string, TraceGroup> = new Map([
+  ['sock', 'sock'],
+  ['epoll', 'epoll'],
+  ['eventfd', 'epoll'],
+  ['poll', 'poll'],
+  ['fd', 'fs'],
+  ['path', 'fs'],
+  ['clock', 'clock'],
+]);
+
+export function traceGroup(name: string): TraceGroup {
+  return GROUP_OF_PREFIX.get(name.split('_')[0]) ?? 'process';
+}
+
+const RESULT = 'result.';
+
+function argument(kind: ParameterKind, word: Word): string {
+  if (typeof word === 'bigint') return String(kind === 'u64' ? BigInt.asUintN(64, word) : word);
+  if (kind === 'ptr') return `0x${(word >>> 0).toString(16)}`;
+  return kind === 'size' || kind === 'u32' ? String(word >>> 0) : String(word);
+}
+
+/** What a result pointer points to now; the address itself if that is not a plain number. */
+function resultValue(memory: GuestMemory, kind: ParameterKind, word: Word): string {
+  const at = Number(word) >>> 0;
+  const size = { '*u16': 2, '*u32': 4, '*u64': 8 }[kind as string];
+  if (size === undefined || !memory.fits(at, size)) return argument('ptr', word);
+  if (size === 2) return String(memory.view.getUint16(at, true));
+  return size === 4
+    ? String(memory.view.getUint32(at, true))
+    : String(memory.view.getBigUint64(at, true));
+}
+
+/** `sock_recv(fd=5, ri_data=0x400, …) = 0 size=64 ro_flags=0`, or `= EAGAIN`. */
+export function traceLine(
+  row: ImportRow,
+  words: readonly Word[],
+  result: number | undefined,
+  memory: GuestMemory,
+): string {
+  const parameters = Object.entries(row.parameters);
+  const shown = parameters
+    .map(([name, kind], index) => ({ name, kind, word: words[index] }))
+    .filter(({ name }) => !name.startsWith(RESULT));
+  const call = `${row.name}(${shown
+    .map(({ name, kind, word }) => `${name}=${argument(kind, word)}`)
+    .join(', ')})`;
+  if (row.result === 'none') return call;
+  if (row.result === 'f64') return `${call} = ${result}`;
+  if (result !== 0) return `${call} = ${wasiName(result ?? 0)}`;
+  const results = parameters
+    .map(([name, kind], index) => ({ name, kind, word: words[index] }))
+    .filter(({ name }) => name.startsWith(RESULT))
+    .map(({ name, kind, word }) => ` ${name.slice(RESULT.length)}=${resultValue(memory, kind, word)}`);
+  return `${call} = 0${results.join('')}`;
+}
+
+/** Wraps bodies so that each call of the chosen groups says its line; the others pass as is. */
+export function tracer(groups: readonly TraceGroup[], say: (line: string) => void) {
+  return (row: ImportRow, body: Body, sandbox: Sandbox): Body => {
+    if (!groups.includes(traceGroup(row.name))) return body;
+    const call = body as unknown as (...words: Word[]) => number | undefined;
+    return ((...words: Word[]) => {
+      // What does not return must be said before.
+      if (row.result === 'none') say(traceLine(row, words, undefined, sandbox.memory));
+      const result = call(...words);
+      if (row.result !== 'none') say(traceLine(row, words, result, sandbox.memory));
+      return result;
+    }) as unknown as Body;
+  };
+}

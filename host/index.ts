@@ -1,0 +1,18 @@
+/** Sandpoll's public surface: run sandboxed guests on real Linux epoll from a Node program. */
+export { type ListenAddress, type SocketAddress, type Transport, parseListen } from './address.js';
+export {
+  DEFAULT_LIMITS,
+  type Grants,
+  type Limits,
+  NO_GRANTS,
+  type NetGrants,
+  type NetRule,
+  parseNetRule,
+} from './grants.js';
+export { type Guest, type GuestOptions, startGuest } from './guest.js';
+export { TRACE_GROUPS, type TraceGroup } from './imports/trace.js';
+export { LinkError } from './link.js';
+export { mapFrames } from './source-map.js';
+export type { Frame, Outcome } from './trap.js';
+export type { UsageError } from './usage.js';
+export { ModuleError } from './wasm/bytes.js';

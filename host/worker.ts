@@ -1,0 +1,83 @@
+/** A guest's thread: builds its sandbox, instantiates the module, runs it, says how it ended. */
+import { writeSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+
+import { DescriptorTable } from './descriptors.js';
+import type { Grants } from './grants.js';
+import { tracer, type TraceGroup } from './imports/trace.js';
+import { openNativeKernel } from './kernel/native.js';
+import type { Session } from './kernel/kernel.js';
+import { link } from './link.js';
+import { Sandbox } from './sandbox.js';
+import { type Outcome, trapped } from './trap.js';
+import type { ModuleInfo } from './wasm/reader.js';
+
+/** The one message that a supervisor sends: all that a thread needs to run a guest. */
+export interface WorkerStart {
+  readonly session: Session;
+  /** Buffer of the descriptor table, filled with what was preopened. */
+  readonly descriptors: SharedArrayBuffer;
+  readonly grants: Grants;
+  /** Groups of calls to trace; none for no trace. */
+  readonly trace: readonly TraceGroup[];
+  /** The admitted module, and what is in it. */
+  readonly module: WebAssembly.Module;
+  readonly info: ModuleInfo;
+}
+
+/** What a thread tells its supervisor. */
+export type WorkerMessage =
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
+  | { readonly kind: 'report'; readonly line: string };
+
+const PAGE_BYTES = 65_536;
+
+/** The memory that a module imports, within the grants; undefined if it has its own. */
+function importedMemory(info: ModuleInfo, memoryBytes: number): WebAssembly.Memory | undefined {
+  const imported = info.imports.find((each) => each.kind === 'memory');
+  if (imported?.kind !== 'memory') return undefined;
+  const granted = Math.floor(memoryBytes / PAGE_BYTES);
+  const { initial, maximum } = imported.memory;
+  return new WebAssembly.Memory({ initial, maximum: Math.min(maximum ?? granted, granted) });
+}
+
+/** `_start` of a command, or `_initialize` of a reactor, which then has nothing to run. */
+function entry(instance: WebAssembly.Instance): () => void {
+  const { _start: start, _initialize: initialize } = instance.exports;
+  return (start ?? initialize) as () => void;
+}
+
+function run(start: WorkerStart): void {
+  const port = parentPort as NonNullable<typeof parentPort>;
+  const post = (message: WorkerMessage): void => port.postMessage(message);
+  const end = (outcome: Outcome): never => {
+    post({ kind: 'ended', outcome });
+    // Termination, unlike an exception, cannot be caught by a guest.
+    process.exit();
+  };
+  const kernel = openNativeKernel();
+  kernel.sessionEnter(start.session);
+  const { grants, info, module } = start;
+  const sandbox = new Sandbox({
+    kernel,
+    descriptors: new DescriptorTable(start.descriptors, grants.limits.fds),
+    grants,
+    end,
+    report: (line) => post({ kind: 'report', line }),
+  });
+  const observe = tracer(start.trace, (line) => writeSync(2, `${line}\n`));
+  try {
+    const memory = importedMemory(info, grants.limits.memoryBytes);
+    if (memory !== undefined) sandbox.attachMemory(memory);
+    const imports = link(info, sandbox, memory, start.trace.length > 0 ? observe : undefined);
+    const instance = new WebAssembly.Instance(module, imports);
+    const exported = instance.exports['memory'];
+    if (exported instanceof WebAssembly.Memory) sandbox.attachMemory(exported);
+    entry(instance)();
+    end({ kind: 'exited', code: 0 });
+  } catch (thrown) {
+    end(trapped(thrown));
+  }
+}
+
+parentPort?.once('message', run);
