@@ -29,7 +29,12 @@ function findGuests() {
       if (isEntry) guests.push(`${folder}/${name}`);
     }
   }
-  return guests.sort();
+  return guests.toSorted();
+}
+
+/** The order of names, the same on every machine. */
+function byName(a, b) {
+  return a < b ? -1 : Number(a > b);
 }
 
 function listSources(folder) {
@@ -71,7 +76,7 @@ async function compile(asc, entry) {
     },
   });
   if (error !== null) return false;
-  outputs.set(`${output}.sources.json`, JSON.stringify([...sources].sort()));
+  outputs.set(`${output}.sources.json`, JSON.stringify([...sources].toSorted(byName)));
   await mkdir(join(root, dirname(output)), { recursive: true });
   for (const [name, contents] of outputs) await writeFile(join(root, name), contents);
   return true;

@@ -119,9 +119,7 @@ export class EventLoop {
   run(): i32 {
     this.stopped = false;
     // Code that is running is never replaced by optimised code: the loop itself does no work.
-    while (this.status == 0 && !this.stopped && this.count + this.timers.length > 0) {
-      this.status = this.turn();
-    }
+    while (this.status == 0 && this.hasWork) this.status = this.turn();
     return this.status;
   }
 
@@ -133,7 +131,10 @@ export class EventLoop {
   /** Calls what is due, waits once and calls what is ready. Returns 0 or minus an errno. */
   turn(): i32 {
     let deadlineNs = NEVER;
-    if (this.timers.length != 0) deadlineNs = this.expireTimers();
+    if (this.timers.length != 0) {
+      deadlineNs = this.expireTimers();
+      if (!this.hasWork) return 0;
+    }
     const count = this.poller.wait(deadlineNs, this.timeNs);
     this.timeIsFresh = false;
     if (count < 0) return count == -Errno.INTR ? 0 : count;
@@ -141,6 +142,10 @@ export class EventLoop {
     const end = event + ((<usize>count) << 4);
     for (; event < end; event += 16) this.dispatch(event);
     return 0;
+  }
+
+  private get hasWork(): bool {
+    return !this.stopped && this.count + this.timers.length > 0;
   }
 
   /** Calls the handler of one event, if it is still the one that asked for it. */

@@ -68,11 +68,16 @@ export function exit(status: i32): void {
 function readTexts(pointers: usize, count: i32): Array<string> {
   const texts = new Array<string>();
   for (let i = 0; i < count; i++) {
-    texts.push(
-      String.UTF8.decodeUnsafe(load<usize>(pointers + ((<usize>i) << 2)), i32.MAX_VALUE, true),
-    );
+    texts.push(readText(load<usize>(pointers + ((<usize>i) << 2))));
   }
   return texts;
+}
+
+/** The text of a string of C. Its length is sought first: decoding allocates by the length. */
+function readText(bytes: usize): string {
+  let length: usize = 0;
+  while (load<u8>(bytes + length) != 0) length++;
+  return String.UTF8.decodeUnsafe(bytes, length);
 }
 
 function writeText(fd: i32, text: string): i32 {

@@ -100,7 +100,7 @@ export class DescriptorTable {
     if (this.kind(fd) === Kind.FREE) return -LinuxErrno.BADF;
     const at = this.#at(fd);
     if (Atomics.exchange(this.#words, at + KIND, Kind.FREE) === Kind.FREE) return -LinuxErrno.BADF;
-    const handle = this.#words[at + HANDLE] as number;
+    const handle = this.#words[at + HANDLE];
     this.#changed();
     this.abandon(fd);
     return handle;
@@ -117,9 +117,9 @@ export class DescriptorTable {
     const target = this.#at(to);
     const kind = Atomics.exchange(words, source + KIND, Kind.FREE);
     if (kind === Kind.FREE) return -LinuxErrno.BADF;
-    const replaced = words[target + HANDLE] as number;
+    const replaced = words[target + HANDLE];
     words.copyWithin(target + ACCESS, source + ACCESS, source + WORDS);
-    words[target + HANDLE] = words[source + HANDLE] as number;
+    words[target + HANDLE] = words[source + HANDLE];
     Atomics.store(words, target + KIND, kind);
     this.#changed();
     this.abandon(from);
@@ -128,20 +128,20 @@ export class DescriptorTable {
 
   /** The kind of an open descriptor, FREE for any other number, however odd. */
   kind(fd: number): number {
-    return fd >>> 0 < this.fdsMax ? (this.#words[this.#at(fd) + KIND] as number) : Kind.FREE;
+    return fd >>> 0 < this.fdsMax ? this.#words[this.#at(fd) + KIND] : Kind.FREE;
   }
 
   /** The handle of a descriptor that `kind` has shown to be open. */
   handle(fd: number): Handle {
-    return this.#words[this.#at(fd) + HANDLE] as number;
+    return this.#words[this.#at(fd) + HANDLE];
   }
 
   access(fd: number): number {
-    return this.#words[this.#at(fd) + ACCESS] as number;
+    return this.#words[this.#at(fd) + ACCESS];
   }
 
   fdflags(fd: number): number {
-    return this.#words[this.#at(fd) + FDFLAGS] as number;
+    return this.#words[this.#at(fd) + FDFLAGS];
   }
 
   /** Whether the guest asked for answers at once: a flag of its descriptor, not the kernel's. */
@@ -160,7 +160,7 @@ export class DescriptorTable {
 
   /** Which rights are still reported: masks of bits 0 to 29. */
   rightsMask(fd: number, inheriting: boolean): number {
-    return this.#words[this.#at(fd) + (inheriting ? RIGHTS_INHERITING : RIGHTS_BASE)] as number;
+    return this.#words[this.#at(fd) + (inheriting ? RIGHTS_INHERITING : RIGHTS_BASE)];
   }
 
   /** Narrows what is reported; rights never widen. */
@@ -172,7 +172,7 @@ export class DescriptorTable {
 
   /** SO_RCVTIMEO or SO_SNDTIMEO in milliseconds, 0 for none: sockets here never block by self. */
   timeoutMs(fd: number, sending: boolean): number {
-    return this.#words[this.#at(fd) + (sending ? SEND_TIMEOUT_MS : RECV_TIMEOUT_MS)] as number;
+    return this.#words[this.#at(fd) + (sending ? SEND_TIMEOUT_MS : RECV_TIMEOUT_MS)];
   }
 
   setTimeoutMs(fd: number, sending: boolean, timeoutMs: number): void {
@@ -181,7 +181,7 @@ export class DescriptorTable {
 
   /** Moves on with every close and renumber: what was known of a number may no longer hold. */
   changes(): number {
-    return this.#words[0] as number;
+    return this.#words[0];
   }
 
   #changed(): void {

@@ -121,7 +121,7 @@ for (const [, linux, name] of NEAREST) WASI_OF_LINUX[linux] = Errno[name];
 
 /** The WASI errno for a failed kernel result (`< 0`); an unknown Linux errno becomes IO. */
 export function wasiErrno(result: number): number {
-  return WASI_OF_LINUX[-result & 255] as number;
+  return WASI_OF_LINUX[-result & 255];
 }
 
 /** The WASI errno for any kernel result: SUCCESS when it is `>= 0`. */

@@ -5,10 +5,10 @@ import type { Worker } from 'node:worker_threads';
 import type { ListenAddress } from './address.js';
 import { Access, DescriptorTable, FDS_MAX, Kind, descriptorTableBytes } from './descriptors.js';
 import type { Grants } from './grants.js';
-import type { TraceGroup } from './imports/trace.js';
+import type { TraceGroup } from './trace-groups.js';
 import type { Kernel, Session } from './kernel/kernel.js';
 import { openNativeKernel } from './kernel/native.js';
-import { checkImports } from './link.js';
+import { LinkError } from './link-error.js';
 import { type Listener, listenerEnvironment, openListener } from './listeners.js';
 import { startThread } from './thread.js';
 import { type Frame, type Outcome, trapped } from './trap.js';
@@ -16,7 +16,7 @@ import { usageError } from './usage.js';
 import { admit } from './wasm/admit.js';
 import { type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './wasm/limits.js';
 import { ModuleError } from './wasm/bytes.js';
-import type { ModuleInfo } from './wasm/reader.js';
+import { commandProblems } from './wasm/command.js';
 import type { WorkerMessage, WorkerStart } from './worker.js';
 
 // V8 does not interrupt loops of bulk operations under dynamic tiering (`pitfalls.md` part 3).
@@ -93,38 +93,6 @@ function openDescriptors(kernel: Kernel, options: GuestOptions): Opened {
   return { session, table, listeners, firstFd: STDIO.length };
 }
 
-/** What a module must export to run as a command. */
-function checkExports(info: ModuleInfo, name: string): void {
-  const refuse = (sentence: string): never => {
-    throw new ModuleError('ERR_SANDPOLL_MALFORMED', `${name} ${sentence}`);
-  };
-  const find = (wanted: string) => info.exports.find((each) => each.name === wanted);
-  const start = find('_start') ?? find('_initialize');
-  if (find('_start') !== undefined && find('_initialize') !== undefined) {
-    refuse('exports both _start and _initialize: it cannot be a command and a reactor at once');
-  }
-  if (start === undefined) {
-    refuse(
-      'exports no _start: build it as a WASI command (AssemblyScript: --exportStart _start; ' +
-        'C: an ordinary main)',
-    );
-  } else if (
-    start.kind !== 'function' ||
-    start.type === undefined ||
-    start.type.params.length + start.type.results.length > 0
-  ) {
-    refuse('exports a _start that is not a function without parameters and results');
-  }
-  const memory = find('memory');
-  if (memory !== undefined && memory.kind !== 'memory') {
-    refuse(`exports a ${memory.kind} by the name of memory: imports would have nothing to write to`);
-  }
-  const imported = info.imports.some((each) => each.kind === 'memory');
-  if (memory === undefined && !imported) {
-    refuse('exports no memory: imports have nowhere to write; export it as "memory"');
-  }
-}
-
 /** Frames of the module as it was written: admission may have moved its code. */
 function unshifted(outcome: Outcome, shiftBytes: number): Outcome {
   if (outcome.kind !== 'trapped' || shiftBytes === 0) return outcome;
@@ -158,8 +126,8 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const { grants, name } = options;
   const kernel = openNativeKernel();
   const { bytes, info, codeShift } = admit(options.bytes, admissionLimits(grants), name);
-  checkExports(info, name);
-  checkImports(info);
+  const [problem] = commandProblems(info);
+  if (problem !== undefined) throw new ModuleError('ERR_SANDPOLL_NO_COMMAND', `${name} ${problem}`);
   const compiled = compile(bytes, name);
   const opened = openDescriptors(kernel, options);
   const worker = options.thread ?? startThread();
@@ -175,14 +143,21 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       info,
     };
     worker.postMessage(message);
+    await watched.linked;
   } catch (error) {
     await watched.stop();
     throw error;
   }
   return {
     listeners: opened.listeners.map(({ url }, index) => ({ url, fd: opened.firstFd + index })),
-    ...watched,
+    ended: watched.ended,
+    stop: watched.stop,
   };
+}
+
+interface Watched extends Pick<Guest, 'ended' | 'stop'> {
+  /** Settles when the thread has linked the module, or ended before; rejects if it cannot be. */
+  readonly linked: Promise<void>;
 }
 
 function watch(
@@ -191,7 +166,7 @@ function watch(
   opened: Opened,
   options: GuestOptions,
   shiftBytes: number,
-): Pick<Guest, 'ended' | 'stop'> {
+): Watched {
   let outcome: Outcome | undefined;
   const kill = (reason: 'timeout' | 'stopped'): void => {
     outcome ??= { kind: 'killed', reason };
@@ -200,11 +175,15 @@ function watch(
     kernel.sessionWake(opened.session);
   };
   const { timeoutMs } = options;
-  const timer =
-    timeoutMs === undefined ? undefined : setTimeout(() => kill('timeout'), timeoutMs);
-  worker.on('message', (message: WorkerMessage) => {
-    if (message.kind === 'report') options.onReport?.(message.line);
-    else outcome ??= unshifted(message.outcome, shiftBytes);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => kill('timeout'), timeoutMs);
+  const linked = new Promise<void>((resolve, reject) => {
+    worker.on('message', (message: WorkerMessage) => {
+      if (message.kind === 'report') options.onReport?.(message.line);
+      else if (message.kind === 'linked') resolve();
+      else if (message.kind === 'unlinkable') reject(new LinkError(message.problems));
+      else outcome ??= unshifted(message.outcome, shiftBytes);
+    });
+    worker.once('exit', () => resolve());
   });
   worker.on('error', (error) => {
     outcome ??= trapped(error);
@@ -218,6 +197,7 @@ function watch(
     });
   });
   return {
+    linked,
     ended,
     stop: () => {
       kill('stopped');

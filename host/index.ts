@@ -10,8 +10,8 @@ export {
   parseNetRule,
 } from './grants.js';
 export { type Guest, type GuestOptions, startGuest } from './guest.js';
-export { TRACE_GROUPS, type TraceGroup } from './imports/trace.js';
-export { LinkError } from './link.js';
+export { TRACE_GROUPS, type TraceGroup } from './trace-groups.js';
+export { LinkError } from './link-error.js';
 export { mapFrames } from './source-map.js';
 export type { Frame, Outcome } from './trap.js';
 export type { UsageError } from './usage.js';

@@ -5,20 +5,9 @@
 import { IMPORT_MODULES } from './imports/index.js';
 import { type Body, type ImportRow, guard, rowType } from './imports/call.js';
 import { PENDING_NAMES } from './imports/preview1/pending.js';
+import { LinkError } from './link-error.js';
 import type { Sandbox } from './sandbox.js';
 import type { ImportInfo, ModuleInfo } from './wasm/reader.js';
-
-/** A module that cannot be linked; `problems` has a sentence for each import that is missing. */
-export class LinkError extends Error {
-  readonly code = 'ERR_SANDPOLL_LINK';
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(`the module cannot be linked:\n${problems.map((line) => `  ${line}`).join('\n')}`);
-    this.name = 'LinkError';
-    this.problems = problems;
-  }
-}
 
 /** The row for an import of `parameterCount` parameters, if one is provided. */
 export function findRow(
@@ -68,14 +57,18 @@ function missingFunction(info: ImportInfo & { kind: 'function' }): string | unde
       results.length === type.results.length &&
       results.every((result, index) => result === type.results[index]);
     if (same) return undefined;
-    return `${what}: imported as (${type.params.join(', ')}) -> (${type.results.join(', ')}), ` +
+    return (
+      `${what}: imported as (${type.params.join(', ')}) -> (${type.results.join(', ')}), ` +
       `provided as (${params.join(', ')}) -> (${results.join(', ')}); ` +
-      'rebuild it against the same headers';
+      'rebuild it against the same headers'
+    );
   }
   if (rows.length > 0) {
     const shapes = rows.map((each) => signature(rowType(each).params)).join(' or ');
-    return `${what}: imported with ${signature(type.params)}, provided with ${shapes}; ` +
-      'another dialect (WAMR, Emscripten) may be meant: build for WASI or WasmEdge sockets';
+    return (
+      `${what}: imported with ${signature(type.params)}, provided with ${shapes}; ` +
+      'another dialect (WAMR, Emscripten) may be meant: build for WASI or WasmEdge sockets'
+    );
   }
   if (IMPORT_MODULES.has(module) && module !== 'env') {
     return `${what}: no such function here; run "sandpoll inspect" to see what is provided`;
@@ -93,14 +86,16 @@ function missing(info: ImportInfo): string | undefined {
   const what = `${info.module}.${info.name}`;
   if (info.kind === 'memory') {
     if (!info.memory.shared) return undefined;
-    return `${what}: a shared memory needs wasi-threads, which are not provided yet; ` +
-      'build it without threads';
+    return (
+      `${what}: a shared memory needs wasi-threads, which are not provided yet; ` +
+      'build it without threads'
+    );
   }
   return `${what}: a ${info.kind} cannot be imported here; define it in the module`;
 }
 
-/** Throws `LinkError` unless every import can be provided, each in the shape it is imported. */
-export function checkImports(info: ModuleInfo): void {
+/** A sentence for each import that cannot be provided in the shape it is imported. */
+export function linkProblems(info: ModuleInfo): string[] {
   const problems = new Set<string>();
   const shapes = new Map<string, string>();
   for (const each of info.imports) {
@@ -114,14 +109,14 @@ export function checkImports(info: ModuleInfo): void {
     }
     shapes.set(key, shape);
   }
-  if (problems.size > 0) throw new LinkError([...problems]);
+  return [...problems];
 }
 
 /** Wraps each body as it is linked: what `--trace` does. */
 export type Observe = (row: ImportRow, body: Body, sandbox: Sandbox) => Body;
 
 /**
- * The import object of a module that `checkImports` has passed: null-prototype and frozen, so
+ * The import object of a module without `linkProblems`: null-prototype and frozen, so
  * that nothing is found that was not put there (B81).
  */
 export function link(

@@ -67,11 +67,7 @@ function listenError(syscall: string, result: number, address: SocketAddress): E
 export function openListener(kernel: Kernel, listen: ListenAddress): Listener {
   const { transport, address, name } = listen;
   const datagram = transport === 'udp';
-  const handle = kernel.socket(
-    DOMAINS[address.family],
-    datagram ? SOCK_DGRAM : SOCK_STREAM,
-    0,
-  );
+  const handle = kernel.socket(DOMAINS[address.family], datagram ? SOCK_DGRAM : SOCK_STREAM, 0);
   const buffer = new Uint8Array(SOCKADDR_BYTES);
   const check = (syscall: string, result: number): void => {
     if (result >= 0) return;

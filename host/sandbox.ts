@@ -65,7 +65,7 @@ export class Sandbox {
   /** SO_ERROR of a handle, read and cleared: 0 or a Linux errno, or minus why it has none. */
   socketError(handle: Handle): number {
     const result = this.kernel.getsockopt(handle, SOL_SOCKET, SO_ERROR, this.option, 0, 4);
-    return result < 0 ? result : (this.option[0] as number);
+    return result < 0 ? result : this.option[0];
   }
 
   /** Closes a guest's descriptor; `-EBADF` if it is not open. */

@@ -30,7 +30,7 @@ export function wasmFrames(stack: string): Frame[] {
     frames.push({
       // V8 writes `<module>.<function>` where the name section names both.
       name: name ?? `wasm-function[${index}]`,
-      offset: Number.parseInt(offset as string, 16),
+      offset: Number.parseInt(offset, 16),
     });
   }
   return frames;

@@ -4,10 +4,11 @@ import { parentPort } from 'node:worker_threads';
 
 import { DescriptorTable } from './descriptors.js';
 import type { Grants } from './grants.js';
-import { tracer, type TraceGroup } from './imports/trace.js';
+import { tracer } from './imports/trace.js';
+import type { TraceGroup } from './trace-groups.js';
 import { openNativeKernel } from './kernel/native.js';
 import type { Session } from './kernel/kernel.js';
-import { link } from './link.js';
+import { link, linkProblems } from './link.js';
 import { Sandbox } from './sandbox.js';
 import { type Outcome, trapped } from './trap.js';
 import type { ModuleInfo } from './wasm/reader.js';
@@ -27,6 +28,8 @@ export interface WorkerStart {
 
 /** What a thread tells its supervisor. */
 export type WorkerMessage =
+  | { readonly kind: 'linked' }
+  | { readonly kind: 'unlinkable'; readonly problems: readonly string[] }
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'report'; readonly line: string };
 
@@ -48,6 +51,7 @@ function entry(instance: WebAssembly.Instance): () => void {
 }
 
 function run(start: WorkerStart): void {
+  const { grants, info, module } = start;
   const port = parentPort as NonNullable<typeof parentPort>;
   const post = (message: WorkerMessage): void => port.postMessage(message);
   const end = (outcome: Outcome): never => {
@@ -55,9 +59,11 @@ function run(start: WorkerStart): void {
     // Termination, unlike an exception, cannot be caught by a guest.
     process.exit();
   };
+  const problems = linkProblems(info);
+  if (problems.length > 0) return post({ kind: 'unlinkable', problems });
+  post({ kind: 'linked' });
   const kernel = openNativeKernel();
   kernel.sessionEnter(start.session);
-  const { grants, info, module } = start;
   const sandbox = new Sandbox({
     kernel,
     descriptors: new DescriptorTable(start.descriptors, grants.limits.fds),

@@ -20,7 +20,7 @@ namespace sandpoll::bind {
 /** The one kernel that every environment of this process shares. */
 extern Kernel& kernel;
 
-/** Any number: Node-API cuts fractions off and holds what is out of range at the nearest end. */
+/** Any number, as Node-API has it: fractions are cut off, what is not finite counts as 0. */
 inline bool read(napi_env env, napi_value value, int64_t& out) {
   return napi_get_value_int64(env, value, &out) == napi_ok;
 }

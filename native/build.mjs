@@ -19,7 +19,7 @@ const stamp = path.join(build, 'stamp');
 function sources() {
   const here = fs.readdirSync(root).map((name) => path.join(root, name));
   const core = fs.readdirSync(path.join(root, 'core')).map((name) => path.join(root, 'core', name));
-  return [...here, ...core].filter((file) => /\.(cc|h|gyp|mjs)$/.test(file)).sort();
+  return [...here, ...core].filter((file) => /\.(cc|h|gyp|mjs)$/.test(file)).toSorted();
 }
 
 /** What the binary depends on. Not Node's version: Node-API is the same in all of them. */
@@ -32,11 +32,7 @@ function fingerprint() {
 }
 
 function isBuilt(wanted) {
-  return (
-    fs.existsSync(binary) &&
-    fs.existsSync(stamp) &&
-    fs.readFileSync(stamp, 'utf8') === wanted
-  );
+  return fs.existsSync(binary) && fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === wanted;
 }
 
 function fail(sentence) {

@@ -68,7 +68,7 @@ export class GuestMemory {
   /** The bytes of all buffers that `readIovecs` has read. */
   iovecBytes(count: number): number {
     let total = 0;
-    for (let i = 0; i < count; i++) total += this.iovs[2 * i + 1] as number;
+    for (let i = 0; i < count; i++) total += this.iovs[2 * i + 1];
     return total;
   }
 
@@ -77,15 +77,15 @@ export class GuestMemory {
     const { iovs } = this;
     let from = 0;
     let left = done;
-    while (from < count && left >= (iovs[2 * from + 1] as number)) {
-      left -= iovs[2 * from + 1] as number;
+    while (from < count && left >= iovs[2 * from + 1]) {
+      left -= iovs[2 * from + 1];
       from++;
     }
     if (from > 0) iovs.copyWithin(0, 2 * from, 2 * count);
     const rest = count - from;
     if (rest > 0) {
-      iovs[0] = (iovs[0] as number) + left;
-      iovs[1] = (iovs[1] as number) - left;
+      iovs[0] = iovs[0] + left;
+      iovs[1] = iovs[1] - left;
     }
     return rest;
   }

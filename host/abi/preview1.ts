@@ -29,7 +29,12 @@ export const Event = struct(32, 8, {
   flags: u16(24),
 });
 
-export const Clockid = { REALTIME: 0, MONOTONIC: 1, PROCESS_CPUTIME: 2, THREAD_CPUTIME: 3 } as const;
+export const Clockid = {
+  REALTIME: 0,
+  MONOTONIC: 1,
+  PROCESS_CPUTIME: 2,
+  THREAD_CPUTIME: 3,
+} as const;
 
 export const Filetype = {
   UNKNOWN: 0,

@@ -2,10 +2,10 @@
 import { type ListenAddress, parseListen } from '../address.js';
 import { FDS_MAX } from '../descriptors.js';
 import { DEFAULT_LIMITS, type Grants, MEMORY_BYTES_MAX, parseNetRule } from '../grants.js';
-import { TRACE_GROUPS, type TraceGroup } from '../imports/trace.js';
+import { TRACE_GROUPS, type TraceGroup } from '../trace-groups.js';
 import { parseCount, parseDuration, parseSize, usageError } from '../usage.js';
 
-/** What the command line parser hands over, option by option, still text. */
+/** The options as they were written, still text. */
 export interface RunFlags {
   readonly listen: readonly string[];
   readonly allowNet: readonly string[];
@@ -14,8 +14,8 @@ export interface RunFlags {
   readonly timeout?: string;
   readonly maxMemory?: string;
   readonly maxFds?: string;
-  readonly trace?: string | true;
-  readonly quiet?: boolean;
+  readonly trace?: string;
+  readonly quiet: boolean;
 }
 
 export interface RunOptions {
@@ -41,9 +41,8 @@ function parseEnv(text: string, environment: NodeJS.ProcessEnv): [string, string
   return [name, value];
 }
 
-function parseTrace(text: string | true | undefined): readonly TraceGroup[] {
+function parseTrace(text: string | undefined): readonly TraceGroup[] {
   if (text === undefined) return [];
-  if (text === true) return TRACE_GROUPS;
   return text.split(',').map((group) => {
     const found = TRACE_GROUPS.find((each) => each === group);
     if (found !== undefined) return found;
@@ -88,6 +87,6 @@ export function readRunFlags(
     listen,
     ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, '--timeout') }),
     trace: parseTrace(flags.trace),
-    quiet: flags.quiet ?? false,
+    quiet: flags.quiet,
   };
 }

@@ -124,12 +124,14 @@ export function guard(sandbox: Sandbox, body: Body, arity: number): Body {
     },
   ];
   const long = body as Long;
-  return (guards[arity] ??
+  return (
+    guards[arity] ??
     ((...words: Word[]) => {
       try {
         return long(...words);
       } catch (thrown) {
         return fail(thrown);
       }
-    })) as Body;
+    })
+  );
 }

@@ -2,12 +2,8 @@
 import type { GuestMemory } from '../abi/memory.js';
 import { wasiName } from '../errno.js';
 import type { Sandbox } from '../sandbox.js';
+import type { TraceGroup } from '../trace-groups.js';
 import type { Body, ImportRow, ParameterKind, Word } from './call.js';
-
-/** What `--trace=` selects by: groups of calls. */
-export const TRACE_GROUPS = ['sock', 'epoll', 'poll', 'fs', 'clock', 'process'] as const;
-
-export type TraceGroup = (typeof TRACE_GROUPS)[number];
 
 /** Calls whose name does not begin with their group's. */
 const GROUP_OF_PREFIX: ReadonlyMap<string, TraceGroup> = new Map([
@@ -63,7 +59,9 @@ export function traceLine(
   const results = parameters
     .map(([name, kind], index) => ({ name, kind, word: words[index] }))
     .filter(({ name }) => name.startsWith(RESULT))
-    .map(({ name, kind, word }) => ` ${name.slice(RESULT.length)}=${resultValue(memory, kind, word)}`);
+    .map(
+      ({ name, kind, word }) => ` ${name.slice(RESULT.length)}=${resultValue(memory, kind, word)}`,
+    );
   return `${call} = 0${results.join('')}`;
 }
 
@@ -72,12 +70,12 @@ export function tracer(groups: readonly TraceGroup[], say: (line: string) => voi
   return (row: ImportRow, body: Body, sandbox: Sandbox): Body => {
     if (!groups.includes(traceGroup(row.name))) return body;
     const call = body as unknown as (...words: Word[]) => number | undefined;
-    return ((...words: Word[]) => {
+    return (...words: Word[]) => {
       // What does not return must be said before.
       if (row.result === 'none') say(traceLine(row, words, undefined, sandbox.memory));
       const result = call(...words);
       if (row.result !== 'none') say(traceLine(row, words, result, sandbox.memory));
       return result;
-    }) as unknown as Body;
+    };
   };
 }

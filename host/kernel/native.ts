@@ -23,7 +23,9 @@ function unavailable(message: string, cause?: unknown): Error {
  */
 export function openNativeKernel(): Addon {
   if (process.platform !== 'linux') {
-    throw unavailable(`Sandpoll stands on epoll: it runs on Linux only, not on ${process.platform}`);
+    throw unavailable(
+      `Sandpoll stands on epoll: it runs on Linux only, not on ${process.platform}`,
+    );
   }
   try {
     const addon: Addon = createRequire(import.meta.url)(PATH);

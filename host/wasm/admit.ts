@@ -12,6 +12,7 @@ import type { ImportInfo, ModuleInfo, ModuleLayout } from './reader.js';
 import { capped, withLimits } from './rewrite.js';
 import { SectionId, inSection } from './sections.js';
 import { moduleKind } from './sniff.js';
+import { sizeText } from './text.js';
 import { readValueType } from './types.js';
 import type { Limits, TableType } from './types.js';
 
@@ -20,8 +21,6 @@ export const PAGE_BYTES = 65_536;
 
 /** Most pages that 32-bit addresses reach. */
 const PAGES_MAX = 65_536;
-
-const MIB = 1024 * 1024;
 
 /** A module that may be compiled. */
 export interface Admission {
@@ -60,7 +59,8 @@ export function admit(
 }
 
 function checkCount(cursor: Cursor, what: string, count: number, limit: number): void {
-  if (count > limit) cursor.refuse(`it has ${count} ${what}; the limit is ${limit}, so split it up`);
+  if (count > limit)
+    cursor.refuse(`it has ${count} ${what}; the limit is ${limit}, so split it up`);
 }
 
 function checkCounts(cursor: Cursor, layout: ModuleLayout, limits: AdmissionLimits): void {
@@ -187,9 +187,4 @@ function importedTable(entry: ImportInfo): TableType[] {
 
 function pagesCap(limits: AdmissionLimits): number {
   return Math.min(Math.floor(limits.memoryBytes / PAGE_BYTES), PAGES_MAX);
-}
-
-/** A size as `--max-memory` takes it. */
-export function sizeText(bytes: number): string {
-  return bytes % MIB === 0 && bytes > 0 ? `${bytes / MIB}MiB` : `${bytes / 1024}KiB`;
 }

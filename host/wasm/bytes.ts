@@ -5,6 +5,7 @@ export type ModuleErrorCode =
   | 'ERR_SANDPOLL_NOT_WASM'
   | 'ERR_SANDPOLL_COMPONENT'
   | 'ERR_SANDPOLL_MALFORMED'
+  | 'ERR_SANDPOLL_NO_COMMAND'
   | 'ERR_SANDPOLL_ADMISSION';
 
 /** A module that is not run. The message is one sentence: what is wrong, and what to do. */
@@ -52,7 +53,7 @@ export class Cursor {
 
   byte(): number {
     if (this.at >= this.end) this.malformed('it ends too early');
-    return this.bytes[this.at++] as number;
+    return this.bytes[this.at++];
   }
 
   /** Steps over `count` bytes. */

@@ -73,12 +73,12 @@ export class CodeWalker extends Cursor {
     this.functionIndex = index;
     if (bytes > limits.bodyBytes) this.refuseFunction(`takes ${bytes} bytes`, limits.bodyBytes);
     this.end = this.at + bytes;
-    const type = layout.functionTypes[index] as number;
+    const type = layout.functionTypes[index];
     this.functionWork = 0;
     this.blocks = 0;
-    this.locals = this.readLocals(layout.types.paramCounts[type] as number);
+    this.locals = this.readLocals(layout.types.paramCounts[type]);
     this.charge(this.locals);
-    this.instructions(layout.types.resultCounts[type] as number);
+    this.instructions(layout.types.resultCounts[type]);
     if (this.at !== this.end) this.malformed(`function ${index} goes on after its end`);
     this.end = outerEnd;
   }
@@ -113,8 +113,8 @@ export class CodeWalker extends Cursor {
     this.enter(0, 0, results);
     while (this.depth >= 0) {
       const opcode = this.byte();
-      const immediate = immediates[opcode] as number;
-      this.height += deltas[opcode] as number;
+      const immediate = immediates[opcode];
+      this.height += deltas[opcode];
       if (this.height > heightMax) this.refuseFunction('keeps too many operands', heightMax);
       if (immediate === op.NONE) continue;
       if (immediate === op.INDEX) this.u32();
@@ -125,7 +125,7 @@ export class CodeWalker extends Cursor {
   }
 
   private prefixed(prefix: number): void {
-    const table = op.PREFIXED_OPCODES[prefix] as op.OpcodeTable;
+    const table = op.PREFIXED_OPCODES[prefix];
     const opcode = this.u32();
     const immediate = table.immediates[opcode] ?? op.UNKNOWN;
     this.height += table.deltas[opcode] ?? 0;
@@ -208,7 +208,7 @@ export class CodeWalker extends Cursor {
         this.call(this.indirectType());
         return;
       case 0x05: // else
-        this.nextArm(this.frameParams[this.depth] as number);
+        this.nextArm(this.frameParams[this.depth]);
         return;
       case 0x0e: // br_table
         this.branchTable();
@@ -265,7 +265,7 @@ export class CodeWalker extends Cursor {
     } else {
       const { types } = this.layout;
       const type = this.typeIndex();
-      this.enter(opcode, types.paramCounts[type] as number, types.resultCounts[type] as number);
+      this.enter(opcode, types.paramCounts[type], types.resultCounts[type]);
     }
     this.chargeMerge();
   }
@@ -287,18 +287,18 @@ export class CodeWalker extends Cursor {
   private leave(): void {
     this.checkArm();
     const { depth } = this;
-    const results = this.frameResults[depth] as number;
-    this.height = (this.frameBase[depth] as number) + results;
+    const results = this.frameResults[depth];
+    this.height = this.frameBase[depth] + results;
     if (this.frameOpcode[depth] === LOOP) {
-      this.charge((this.at - (this.frameStart[depth] as number)) * LOOP_BYTE_WORK);
+      this.charge((this.at - this.frameStart[depth]) * LOOP_BYTE_WORK);
     }
     this.depth = depth - 1;
   }
 
   private checkArm(): void {
     const { depth } = this;
-    const left = this.height - (this.frameBase[depth] as number);
-    const due = this.frameResults[depth] as number;
+    const left = this.height - this.frameBase[depth];
+    const due = this.frameResults[depth];
     if (this.frameReachable[depth] === 1 && left !== due) {
       this.malformed(`a block of ${this.place()} leaves ${left} values, not ${due}`);
     }
@@ -308,13 +308,13 @@ export class CodeWalker extends Cursor {
   private nextArm(params: number): void {
     this.checkArm();
     const { depth } = this;
-    this.height = (this.frameBase[depth] as number) + params;
+    this.height = this.frameBase[depth] + params;
     this.frameReachable[depth] = 1;
     this.chargeMerge();
   }
 
   private unreachable(): void {
-    this.height = this.frameBase[this.depth] as number;
+    this.height = this.frameBase[this.depth];
     this.frameReachable[this.depth] = 0;
   }
 
@@ -339,8 +339,8 @@ export class CodeWalker extends Cursor {
   }
 
   private call(type: number): void {
-    const params = this.layout.types.paramCounts[type] as number;
-    const results = this.layout.types.resultCounts[type] as number;
+    const params = this.layout.types.paramCounts[type];
+    const results = this.layout.types.resultCounts[type];
     this.height += results - params;
     this.charge((params + results) * CALL_VALUE_WORK + this.liveValues() * CALL_LIVE_WORK);
   }
@@ -361,7 +361,7 @@ export class CodeWalker extends Cursor {
     const index = this.u32();
     const type = this.layout.tagTypes[index];
     if (type === undefined) this.malformed(`there is no tag ${index}`);
-    return this.layout.types.paramCounts[type] as number;
+    return this.layout.types.paramCounts[type];
   }
 
   private typeIndex(): number {

@@ -2,7 +2,7 @@
  * How large a module may be. Compiling cannot be interrupted, so what would take too long is
  * turned away before.
  *
- * The defaults were measured in October 2026 on Node 20 (V8 11.3), both by what real programs
+ * The defaults were measured on Node 20 (V8 11.3), both by what real programs
  * need (Ruby 3.3, CPython as Pyodide, PostgreSQL as PGlite, SQLite, QuickJS, esbuild from Go, swc
  * from Rust) and by what modules made to be slow cost. "Largest" below is the largest among the
  * former. Compiling one function within the limits took at most 0.6 s, and 1.6 s with V8's
@@ -55,8 +55,8 @@ export interface AdmissionLimits extends CodeLimits {
 export const DEFAULT_ADMISSION_LIMITS: AdmissionLimits = {
   // Largest: 54 MB, Ruby with its debug information.
   moduleBytes: 64 * 1024 * 1024,
-  // Largest initial memory: 40 MiB.
-  memoryBytes: 256 * 1024 * 1024,
+  // Largest initial memory: 64 MiB.
+  memoryBytes: 1024 * 1024 * 1024,
   // Largest: 3. Eight of ten million entries each took 7 s and 2.3 GB to instantiate.
   tables: 8,
   // Largest: 9,403.

@@ -94,7 +94,8 @@ export function readModule(bytes: Uint8Array, subject = 'the file'): ModuleInfo 
 
 /** As `readModule`, with what the admission check needs. */
 export function readLayout(cursor: Cursor): ModuleLayout {
-  if (moduleKind(cursor.bytes, cursor.subject) === 'component') throw componentError(cursor.subject);
+  if (moduleKind(cursor.bytes, cursor.subject) === 'component')
+    throw componentError(cursor.subject);
   const { sections, customNames } = readSections(cursor);
   const vector = <T>(id: number, what: keyof typeof COUNT_MAX, size: number, read: () => T) =>
     inSection<T[]>(cursor, sections, id, [], () => {
@@ -138,7 +139,7 @@ export function readLayout(cursor: Cursor): ModuleLayout {
 function readTypes(cursor: Cursor, sections: readonly Section[]): TypeTable {
   const none = new TypeTable(cursor, 0);
   return inSection(cursor, sections, SectionId.type, none, () => {
-    return new TypeTable(cursor, cursor.count('types', 3, COUNT_MAX.types));
+    return new TypeTable(cursor, cursor.count('types', 2, COUNT_MAX.types));
   });
 }
 

@@ -94,9 +94,7 @@ function readCustomName(cursor: Cursor, start: number, end: number): string {
 function nextPlace(cursor: Cursor, id: number, place: number, header: number): number {
   const next = SECTION_ORDER.indexOf(id);
   if (next < 0) {
-    cursor.refuse(
-      `it has a section of unknown kind ${id}; build it without experimental features`,
-    );
+    cursor.refuse(`it has a section of unknown kind ${id}; build it without experimental features`);
   }
   if (next > place) return next;
   cursor.at = header;

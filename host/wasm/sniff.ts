@@ -50,8 +50,8 @@ export function moduleKind(bytes: Uint8Array, subject: string): ModuleKind {
   if (bytes.length < PREAMBLE_BYTES) {
     throw notWasm(`${subject} was cut off after ${bytes.length} bytes; build or copy it again`);
   }
-  const version = (bytes[4] as number) | ((bytes[5] as number) << 8);
-  const layer = (bytes[6] as number) | ((bytes[7] as number) << 8);
+  const version = bytes[4] | (bytes[5] << 8);
+  const layer = bytes[6] | (bytes[7] << 8);
   if (layer === 1) return 'component';
   if (layer === 0 && version === 1) return 'module';
   throw notWasm(`${subject} is WebAssembly of unknown version ${version}.${layer}; ${BUILD_HINT}`);

@@ -1,15 +1,7 @@
 /** The types of a module: values, functions, limits. */
 import type { Cursor } from './bytes.js';
 
-export type ValueType =
-  | 'i32'
-  | 'i64'
-  | 'f32'
-  | 'f64'
-  | 'v128'
-  | 'funcref'
-  | 'externref'
-  | 'exnref';
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128' | 'funcref' | 'externref' | 'exnref';
 
 const VALUE_TYPES: Readonly<Record<number, ValueType>> = {
   0x7f: 'i32',
@@ -51,7 +43,7 @@ const LIMIT_INDEX64 = 4;
 const FUNCTION_FORM = 0x60;
 
 /** Forms of type that only garbage collection uses: sub, sub final, rec, array, struct. */
-const GC_FORMS: readonly number[] = [0x4e, 0x4f, 0x50, 0x5e, 0x5f];
+const GC_FORMS: ReadonlySet<number> = new Set([0x4e, 0x4f, 0x50, 0x5e, 0x5f]);
 
 /** The byte that stands for a value type. */
 export function valueTypeByte(type: ValueType): number {
@@ -111,7 +103,7 @@ export class TypeTable {
     for (let i = 0; i < count; i++) {
       this.offsets[i] = cursor.at;
       const form = cursor.byte();
-      if (GC_FORMS.includes(form)) {
+      if (GC_FORMS.has(form)) {
         cursor.refuse('it uses garbage collection; build it for linear memory');
       }
       if (form !== FUNCTION_FORM) cursor.malformed(`0x${form.toString(16)} is no function type`);
@@ -124,7 +116,7 @@ export class TypeTable {
   functionType(index: number): FunctionType {
     const { source } = this;
     const { at, end } = source;
-    source.at = (this.offsets[index] as number) + 1;
+    source.at = this.offsets[index] + 1;
     source.end = source.bytes.length;
     const type = { params: readValueTypes(source), results: readValueTypes(source) };
     source.at = at;

@@ -22,6 +22,13 @@ Member& Sessions::self() {
   return member;
 }
 
+bool Member::take_wake() {
+  const bool woken = sleeper.woken.exchange(false);
+  if (session.load() != Sessions::kGone) return woken;
+  sleeper.woken.store(true);
+  return true;
+}
+
 Sessions::~Sessions() {
   std::lock_guard<std::mutex> lock(mutex_);
   for (auto& [id, session] : open_) {
@@ -84,7 +91,15 @@ int Sessions::close(uint32_t session) {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = open_.find(session);
   if (found == open_.end()) return -ESRCH;
-  for (Member* member : found->second.members) member->session.store(kGone);
+  for (Member* member : found->second.members) {
+    // A thread that closes its own session is outside every session again.
+    if (member == &self()) {
+      member->session.store(0);
+      continue;
+    }
+    member->session.store(kGone);
+    sys_.wake(member->sleeper);
+  }
   open_.erase(found);
   return 0;
 }

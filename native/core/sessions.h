@@ -22,8 +22,8 @@ class Sessions;
 struct Member {
   ~Member();
 
-  /** True once after each wake; asked when a wait was interrupted. */
-  bool take_wake() { return sleeper.woken.exchange(false); }
+  /** True once after each wake, for ever once the session is closed; asked after -EINTR. */
+  bool take_wake();
   /** What a wait of this thread watches: null for one that never entered a session. */
   Sleeper* wakeable() { return sleeper.thread == 0 ? nullptr : &sleeper; }
 
@@ -51,7 +51,10 @@ class Sessions {
   int enter(uint32_t session);
   /** Ends the wait of every member, or its next one. */
   int wake(uint32_t session);
-  /** From here on no member opens anything more: 0 or `-ESRCH`. */
+  /**
+   * From here on no other thread opens anything in the session or waits for anything, so that a
+   * guest which is being terminated gets round to it: 0 or `-ESRCH`.
+   */
   int close(uint32_t session);
   /** The member's thread ends: from here on no wake is sent to it. */
   void end(Member& member);

@@ -32,7 +32,7 @@ http {
   tcp_nodelay on;
   keepalive_requests 1000000000;
   keepalive_timeout 3600s;
-  default_type text/plain;
+  default_type 'text/plain; charset=utf-8';
   client_body_temp_path ${directory};
   proxy_temp_path ${directory};
   fastcgi_temp_path ${directory};
@@ -40,7 +40,7 @@ http {
   scgi_temp_path ${directory};
   server {
     listen 127.0.0.1:${port} backlog=4096;
-    location = / { return 200 "Hello from the sandbox\\n"; }
+    location = / { return 200 "Hello from inside the sandbox.\\n"; }
   }
 }
 `;

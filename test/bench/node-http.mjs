@@ -1,13 +1,12 @@
-// The HTTP server on Node's own `http`, without the header fields it would add for itself.
+// The HTTP server on Node's own `http`, with the same answer as examples/http.
 import { createServer } from 'node:http';
 
-const body = 'Hello from the sandbox\n';
+const body = 'Hello from inside the sandbox.\n';
 
 const server = createServer({ keepAliveTimeout: 0, noDelay: true }, (request, response) => {
   const found = request.url === '/';
-  response.sendDate = false;
   response.writeHead(found ? 200 : 404, {
-    'Content-Type': 'text/plain',
+    'Content-Type': 'text/plain; charset=utf-8',
     'Content-Length': found ? body.length : 0,
   });
   response.end(found ? body : '');

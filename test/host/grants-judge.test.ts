@@ -4,7 +4,7 @@ import { SOCKADDR_BYTES } from '#host/kernel/kernel.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { USES, binds, connects, inet, net, unix } from './net.ts';
+import { USES, binds, connects, inet, net, unix } from './net.js';
 
 const WILDCARD_BINDS = [
   ['*', '0.0.0.0', true],
@@ -190,7 +190,7 @@ describe('a denial', () => {
     [
       'connect',
       '10.0.0.1',
-      'denied: connect to tcp 10.0.0.1:443; ' + 'grant it with --allow-net=tcp:10.0.0.1:443/out',
+      'denied: connect to tcp 10.0.0.1:443; grant it with --allow-net=tcp:10.0.0.1:443/out',
     ],
     ['bind', '::', 'denied: bind to tcp [::]:443; grant it with --allow-net=tcp:[::]:443/in'],
     [

@@ -13,7 +13,7 @@ import { SOCKADDR_BYTES } from '#host/kernel/kernel.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { USES, binds, connects, inet, net, unix } from './net.ts';
+import { USES, binds, connects, inet, net, unix } from './net.js';
 
 describe('without a rule', () => {
   it('nothing is permitted (B39)', () => {

@@ -88,6 +88,11 @@ const fdstatSetFlagsRow = imported(
   },
 );
 
+/** The low 32 bits of an i64, signed: where all rights are. */
+function lowWord(value: bigint): number {
+  return Number(BigInt.asIntN(32, value));
+}
+
 const fdstatSetRightsRow = imported(
   'fd_fdstat_set_rights',
   { fd: 'fd', fs_rights_base: 'u64', fs_rights_inheriting: 'u64' },
@@ -99,8 +104,7 @@ const fdstatSetRightsRow = imported(
     const held = all & BigInt.asUintN(32, BigInt(descriptors.rightsMask(fd, false)));
     // Rights are reported, never enforced; but they cannot be widened.
     if ((BigInt.asUintN(64, base) & ~held) !== 0n) return Errno.NOTCAPABLE;
-    const word = (value: bigint): number => Number(BigInt.asIntN(32, value));
-    descriptors.narrowRights(fd, word(base), word(inheriting));
+    descriptors.narrowRights(fd, lowWord(base), lowWord(inheriting));
     return Errno.SUCCESS;
   },
 );

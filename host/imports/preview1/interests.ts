@@ -202,7 +202,8 @@ export class InterestCache {
   #dropClosed(): void {
     const { descriptors } = this.#sandbox;
     for (const fd of this.#registered) {
-      const same = descriptors.kind(fd) !== Kind.FREE && descriptors.handle(fd) === this.#handles[fd];
+      const same =
+        descriptors.kind(fd) !== Kind.FREE && descriptors.handle(fd) === this.#handles[fd];
       if (!same) this.drop(fd);
     }
   }

@@ -1,12 +1,5 @@
 /** `wasi_snapshot_preview1` poll_oneoff, over a cached epoll (`interests.ts`). */
-import {
-  EPOLLERR,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLOUT,
-  EPOLLRDHUP,
-  EpollEvent,
-} from '../../abi/epoll.js';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EpollEvent } from '../../abi/epoll.js';
 import {
   Clockid,
   Event,

@@ -110,9 +110,7 @@ function set(
   const int = new DataView(scratch.buffer).getInt32(0, true);
   if (level === SockLevel.SOL_SOCKET && name === SockOpt.RCVLOWAT && int > 1) return Errno.NOTSUP;
   const handle = descriptors.handle(fd);
-  return wasiStatus(
-    kernel.setsockopt(handle, found.level, found.name, scratch, 0, found.size),
-  );
+  return wasiStatus(kernel.setsockopt(handle, found.level, found.name, scratch, 0, found.size));
 }
 
 /** Reads an option into the sandbox's scratch, in WASI's terms; its size, or minus an errno. */

@@ -36,7 +36,7 @@ function receiveOnce(
   const { kernel, memory } = sandbox;
   const { iovs, bytes } = memory;
   return count === 1 && address === null
-    ? kernel.recv(handle, bytes, iovs[0] as number, iovs[1] as number, flags)
+    ? kernel.recv(handle, bytes, iovs[0], iovs[1], flags)
     : kernel.recvmsg(handle, bytes, iovs, count, flags, address);
 }
 
@@ -99,7 +99,7 @@ function sendOnce(
   const { kernel, memory } = sandbox;
   const { iovs, bytes } = memory;
   return count === 1 && address === null
-    ? kernel.send(handle, bytes, iovs[0] as number, iovs[1] as number, 0)
+    ? kernel.send(handle, bytes, iovs[0], iovs[1], 0)
     : kernel.sendmsg(handle, bytes, iovs, count, 0, address);
 }
 

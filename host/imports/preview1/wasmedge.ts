@@ -67,7 +67,8 @@ function listen(sandbox: Sandbox, fd: number, backlog: number): number {
   const named = kernel.getsockname(handle, sandbox.address);
   if (named < 0) return wasiErrno(named);
   // listen(2) on an unbound socket binds it, to every interface: judged as that bind (B39).
-  const unbound = sockaddrFamily(sandbox.address) !== AF_UNIX && sockaddrPort(sandbox.address) === 0;
+  const unbound =
+    sockaddrFamily(sandbox.address) !== AF_UNIX && sockaddrPort(sandbox.address) === 0;
   const permitted = unbound ? sandbox.permit('bind', kind) : 0;
   if (permitted < 0) return wasiErrno(permitted);
   const result = kernel.listen(handle, backlog);

@@ -109,32 +109,33 @@ const SECONDS_MAX = 2 ** 31 - 1;
 const pwait2Row = imported(
   'epoll_pwait2',
   { epfd: 'fd', events: 'ptr', maxevents: 'i32', timeout: 'ptr', 'result.n': '*u32' },
-  (sandbox) => (epfd: number, events: number, maxevents: number, timeout: number, result: number) => {
-    const { memory, kernel, descriptors } = sandbox;
-    const at = events >>> 0;
-    const timeoutAt = timeout >>> 0;
-    if (!memory.fits(result >>> 0, 4)) return Errno.FAULT;
-    if (timeoutAt !== 0 && !memory.fits(timeoutAt, Timespec.SIZE)) return Errno.FAULT;
-    let seconds = -1;
-    let nanoseconds = 0;
-    if (timeoutAt !== 0) {
-      const high = Timespec.seconds.hi(memory.view, timeoutAt);
-      nanoseconds = Timespec.nanoseconds.lo(memory.view, timeoutAt);
-      const odd = Timespec.nanoseconds.hi(memory.view, timeoutAt) !== 0 || nanoseconds >= 1e9;
-      if (high >= 2 ** 31 || odd) return Errno.INVAL;
-      const low = Timespec.seconds.lo(memory.view, timeoutAt);
-      seconds = high > 0 ? SECONDS_MAX : Math.min(low, SECONDS_MAX);
-    }
-    if (maxevents <= 0 || maxevents > EPOLL_MAXEVENTS_MAX) return Errno.INVAL;
-    if (!memory.fits(at, maxevents * EpollEvent.SIZE)) return Errno.FAULT;
-    if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
-    const room = Math.min(maxevents, sandbox.grants.limits.eventsPerWait);
-    const epoll = descriptors.handle(epfd);
-    const n = kernel.epollPwait2(epoll, memory.bytes, at, room, seconds, nanoseconds);
-    if (n < 0) return wasiErrno(n);
-    memory.view.setUint32(result >>> 0, n, true);
-    return Errno.SUCCESS;
-  },
+  (sandbox) =>
+    (epfd: number, events: number, maxevents: number, timeout: number, result: number) => {
+      const { memory, kernel, descriptors } = sandbox;
+      const at = events >>> 0;
+      const timeoutAt = timeout >>> 0;
+      if (!memory.fits(result >>> 0, 4)) return Errno.FAULT;
+      if (timeoutAt !== 0 && !memory.fits(timeoutAt, Timespec.SIZE)) return Errno.FAULT;
+      let seconds = -1;
+      let nanoseconds = 0;
+      if (timeoutAt !== 0) {
+        const high = Timespec.seconds.hi(memory.view, timeoutAt);
+        nanoseconds = Timespec.nanoseconds.lo(memory.view, timeoutAt);
+        const odd = Timespec.nanoseconds.hi(memory.view, timeoutAt) !== 0 || nanoseconds >= 1e9;
+        if (high >= 2 ** 31 || odd) return Errno.INVAL;
+        const low = Timespec.seconds.lo(memory.view, timeoutAt);
+        seconds = high > 0 ? SECONDS_MAX : Math.min(low, SECONDS_MAX);
+      }
+      if (maxevents <= 0 || maxevents > EPOLL_MAXEVENTS_MAX) return Errno.INVAL;
+      if (!memory.fits(at, maxevents * EpollEvent.SIZE)) return Errno.FAULT;
+      if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
+      const room = Math.min(maxevents, sandbox.grants.limits.eventsPerWait);
+      const epoll = descriptors.handle(epfd);
+      const n = kernel.epollPwait2(epoll, memory.bytes, at, room, seconds, nanoseconds);
+      if (n < 0) return wasiErrno(n);
+      memory.view.setUint32(result >>> 0, n, true);
+      return Errno.SUCCESS;
+    },
 );
 
 export const EPOLL_ROWS: readonly ImportRow[] = [create1Row, ctlRow, waitRow, pwait2Row];

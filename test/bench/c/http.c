@@ -1,5 +1,6 @@
 // The yardstick of the HTTP workloads: one recv(2), every whole request in it parsed and answered,
-// one send(2). What examples/http does, as a good C programmer writes it with epoll(7).
+// one send(2). What examples/http does, with the same answers, as a good C programmer writes it
+// with epoll(7).
 //
 //   http [PORT]
 #include "connection.h"
@@ -8,7 +9,9 @@
 #define BUFFER_BYTES (64 * 1024)
 #define EVENTS_MAX 1024
 #define REQUEST_BYTES_MIN 16
-#define ANSWER_BYTES_MAX 192
+#define PAGE_BYTES_MAX 256
+#define DATE_BYTES 29
+#define TYPE "text/plain; charset=utf-8"
 
 // A connection's request so far, and the bytes of it that cannot be taken before more have come.
 struct state {
@@ -18,80 +21,115 @@ struct state {
   uint8_t *kept;
 };
 
-static uint8_t in[BUFFER_BYTES + HEAD_BYTES_MAX];
-// Room for the answers to every request that fits in `in`, so that filling it needs no check.
-static uint8_t out[sizeof in / REQUEST_BYTES_MIN * ANSWER_BYTES_MAX];
-static size_t out_bytes;
-
-struct answer {
+// An answer put together once: only its date changes, once a second.
+struct page {
   int status;
   const char *reason;
+  const char *fields;     // header lines of its own
   const char *body;
+  size_t date_at;
+  size_t head_bytes;      // without the empty line
+  size_t bytes;
+  time_t second;          // whose date it bears
+  char text[PAGE_BYTES_MAX];
 };
 
-static const struct answer answers[] = {
-    {200, "OK", "Hello from the sandbox\n"},
-    {404, "Not Found", "Not Found\n"},
-    {405, "Method Not Allowed", "Method Not Allowed\n"},
-    {413, "Content Too Large", "Content Too Large\n"},
-    {431, "Request Header Fields Too Large", "Request Header Fields Too Large\n"},
-    {501, "Not Implemented", "Not Implemented\n"},
-    {505, "HTTP Version Not Supported", "HTTP Version Not Supported\n"},
-    {400, "Bad Request", "Bad Request\n"},
+static struct page pages[] = {
+    {.status = 200, .reason = "OK", .fields = "", .body = "Hello from inside the sandbox.\n"},
+    {.status = 404, .reason = "Not Found", .fields = "", .body = "not found\n"},
+    {.status = 405, .reason = "Method Not Allowed", .fields = "Allow: GET, HEAD\r\n",
+     .body = "method not allowed\n"},
+    {.status = 413, .reason = "Content Too Large", .fields = "",
+     .body = "413 Content Too Large\n"},
+    {.status = 414, .reason = "URI Too Long", .fields = "", .body = "414 URI Too Long\n"},
+    {.status = 417, .reason = "Expectation Failed", .fields = "",
+     .body = "417 Expectation Failed\n"},
+    {.status = 431, .reason = "Request Header Fields Too Large", .fields = "",
+     .body = "431 Request Header Fields Too Large\n"},
+    {.status = 501, .reason = "Not Implemented", .fields = "", .body = "501 Not Implemented\n"},
+    {.status = 505, .reason = "HTTP Version Not Supported", .fields = "",
+     .body = "505 HTTP Version Not Supported\n"},
+    {.status = 400, .reason = "Bad Request", .fields = "", .body = "400 Bad Request\n"},
 };
+#define PAGES (sizeof pages / sizeof *pages)
+
+static uint8_t in[BUFFER_BYTES + HEAD_BYTES_MAX + PARSER_SLACK_BYTES];
+// Room for the answers to every request that fits in `in`, so that filling it needs no check.
+static uint8_t out[sizeof in / REQUEST_BYTES_MIN * PAGE_BYTES_MAX];
+static size_t out_bytes;
+
+static time_t second;
+static char date[DATE_BYTES + 1];
+
+// Once for each batch of events: the clock is cheap, the text is made only when it changes.
+static void refresh_date(void) {
+  time_t now = time(NULL);
+  if (now == second) return;
+  struct tm calendar;
+  gmtime_r(&now, &calendar);
+  strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &calendar);
+  second = now;
+}
+
+static void build_pages(void) {
+  for (struct page *page = pages; page < pages + PAGES; page++) {
+    int at = snprintf(page->text, PAGE_BYTES_MAX, "HTTP/1.1 %d %s\r\nDate: ", page->status,
+                      page->reason);
+    page->date_at = (size_t)at;
+    at += snprintf(page->text + at, PAGE_BYTES_MAX - (size_t)at,
+                   "%*s\r\nContent-Type: " TYPE "\r\nContent-Length: %zu\r\n%s", DATE_BYTES, "",
+                   strlen(page->body), page->fields);
+    page->head_bytes = (size_t)at;
+    at += snprintf(page->text + at, PAGE_BYTES_MAX - (size_t)at, "\r\n%s", page->body);
+    page->bytes = (size_t)at;
+  }
+}
 
 static void append(const char *bytes, size_t n) {
   memcpy(out + out_bytes, bytes, n);
   out_bytes += n;
 }
 
-static void append_number(size_t value) {
-  char digits[20];
-  size_t at = sizeof digits;
-  do digits[--at] = (char)('0' + value % 10);
-  while ((value /= 10) > 0);
-  append(digits + at, sizeof digits - at);
+static struct page *page_of(int status) {
+  struct page *page = pages;
+  while (page->status != status && page < pages + PAGES - 1) page++;
+  return page;
 }
 
-#define APPEND_LITERAL(text) append(text, sizeof text - 1)
-
-// The answer is put together anew for each request, as a server with more than one answer must.
-static void answer(int status, bool keep_alive) {
-  const struct answer *answer = answers;
-  while (answer->status != status && answer->status != 400) answer++;
-  size_t body_bytes = strlen(answer->body);
-  APPEND_LITERAL("HTTP/1.1 ");
-  append_number((size_t)answer->status);
-  APPEND_LITERAL(" ");
-  append(answer->reason, strlen(answer->reason));
-  APPEND_LITERAL("\r\nContent-Type: text/plain\r\nContent-Length: ");
-  append_number(body_bytes);
-  if (!keep_alive) APPEND_LITERAL("\r\nConnection: close");
-  APPEND_LITERAL("\r\n\r\n");
-  append(answer->body, body_bytes);
+// The page as it is, unless the connection or the body needs a word more or less.
+static void answer(const struct request *request, int status, bool keep_alive) {
+  struct page *page = page_of(status);
+  if (page->second != second) {
+    memcpy(page->text + page->date_at, date, DATE_BYTES);
+    page->second = second;
+  }
+  if (keep_alive && request->minor_version != 0 && !request->is_head) {
+    append(page->text, page->bytes);
+    return;
+  }
+  append(page->text, page->head_bytes);
+  const char *field = keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+  if (!keep_alive || request->minor_version == 0) append(field, strlen(field));
+  append(page->text + page->head_bytes, request->is_head ? 2 : page->bytes - page->head_bytes);
 }
 
 static int status_of(const struct request *request) {
   if (!request->is_root) return 404;
-  return request->is_get ? 200 : 405;
+  return request->is_get || request->is_head ? 200 : 405;
 }
 
 // Parses and answers all of `in`; returns how many bytes were taken.
 static size_t serve(struct state *state, size_t n) {
+  struct request *request = &state->request;
   size_t at = 0;
   while (at < n && !state->closing) {
     bool done;
-    long taken = request_take(&state->request, in + at, n - at, &done);
-    if (taken < 0) {
-      answer((int)-taken, false);
-      state->closing = true;
-      return n;
-    }
-    at += (size_t)taken;
-    if (!done) break;
-    answer(status_of(&state->request), state->request.keep_alive);
-    state->closing = !state->request.keep_alive;
-    state->request = (struct request){0};
+    at += request_take(request, in + at, n - at, &done);
+    if (!done && !request->status) break;
+    bool keep_alive = !request->status && request_keep_alive(request);
+    answer(request, request->status ? request->status : status_of(request), keep_alive);
+    state->closing = !keep_alive;
+    request->part = PART_HEAD;
   }
   return at;
 }
@@ -137,6 +175,7 @@ static void over(struct connection *connection) {
 
 int main(int argc, char **argv) {
   raise_nofile();
+  build_pages();
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) die("epoll_create1");
   int listener = listen_loopback((uint16_t)(argc > 1 ? atoi(argv[1]) : 0));
@@ -146,6 +185,7 @@ int main(int argc, char **argv) {
   for (;;) {
     int count = epoll_wait(epoll, ready, EVENTS_MAX, -1);
     if (count < 0 && errno != EINTR) die("epoll_wait");
+    refresh_date();
     for (int i = 0; i < count; i++) {
       struct connection *connection = ready[i].data.ptr;
       if (!connection) {

@@ -57,8 +57,7 @@ static bool set_target(struct request *request, const uint8_t *p, const uint8_t 
     if (!path) path = end;
     if (path == p + 7) return false;
   }
-  request->target = path;
-  request->target_bytes = (size_t)(end - path);
+  request->is_root = path < end && *path == '/' && (end - path == 1 || path[1] == '?');
   return true;
 }
 
@@ -82,8 +81,8 @@ static const uint8_t *take_line(struct request *request, const uint8_t *p, const
   while (p < end && is_token(*p)) p++;
   if (p == end) return NULL;
   if (*p != ' ' || p == method) return refuse(request, 400);
-  request->method = method;
-  request->method_bytes = (size_t)(p - method);
+  request->is_get = p - method == 3 && memcmp(method, "GET", 3) == 0;
+  request->is_head = p - method == 4 && memcmp(method, "HEAD", 4) == 0;
   const uint8_t *target = ++p;
   while (p < end && *p > ' ' && *p < 0x7f) p++;
   if (p == end) return NULL;

@@ -17,10 +17,10 @@ enum part { PART_HEAD, PART_BODY, PART_CHUNK_SIZE, PART_CHUNK, PART_CHUNK_END, P
 struct request {
   enum part part;
   int status;                // what is wrong: the HTTP status to answer; 0 if nothing is
-  const uint8_t *method;     // valid until the bytes are gone
-  size_t method_bytes;
-  const uint8_t *target;     // of `http://host/path` the path
-  size_t target_bytes;
+  // What the server asks of the first line, answered at once: its bytes are gone before a body is.
+  bool is_get;
+  bool is_head;
+  bool is_root;              // the path is "/", whatever the query
   int minor_version;
   bool says_close;
   bool says_keep_alive;
@@ -32,8 +32,7 @@ struct request {
 };
 
 // Takes bytes of one request and says how many it took: fewer than `n` if it needs more, if the
-// request is whole (`*done`), or if it is bad (`request->status`). `method` and `target` stay
-// valid only if it was taken from its first byte to its last in one call.
+// request is whole (`*done`), or if it is bad (`request->status`).
 size_t request_take(struct request *request, const uint8_t *p, size_t n, bool *done);
 
 static inline bool request_keep_alive(const struct request *request) {

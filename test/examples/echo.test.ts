@@ -1,0 +1,135 @@
+/** The echo example, as its README runs it. */
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, test } from 'vitest';
+import { Client } from '../support/client.ts';
+import { type GuestProcess, startGuest } from '../support/guest-process.ts';
+
+const guests: GuestProcess[] = [];
+
+afterEach(async () => {
+  await Promise.all(guests.splice(0).map(async (guest) => guest.stop()));
+});
+
+async function start(variant: string, options: readonly string[] = []): Promise<GuestProcess> {
+  const guest = await startGuest(`examples/echo/build/${variant}.wasm`, options);
+  guests.push(guest);
+  return guest;
+}
+
+/** Waits until something holds, looking again whenever another client has had an answer. */
+async function until(holds: () => boolean, pulse: Client): Promise<void> {
+  for (let i = 0; !holds(); i++) {
+    expect(i, 'pulses until it holds').toBeLessThan(20_000);
+    await pulse.exchange('.');
+  }
+}
+
+describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
+  test('sends back what it receives, over many connections at once', async () => {
+    const { port } = await start(variant);
+    const clients = await Promise.all(Array.from({ length: 100 }, async () => Client.connect(port)));
+    for (let round = 0; round < 3; round++) {
+      const texts = clients.map((_, i) => `round ${round} of client ${i}`);
+      const answers = clients.map(async (client, i) => client.exchange(texts[i] ?? ''));
+      expect(await Promise.all(answers)).toEqual(texts);
+    }
+    for (const client of clients) client.close();
+  });
+
+  test('sends back megabytes unchanged (E3)', async () => {
+    const { port } = await start(variant);
+    const client = await Client.connect(port);
+    const bytes = randomBytes(5_000_001);
+    const sent = client.send(bytes);
+    expect(bytes.equals(await client.take(bytes.length))).toBe(true);
+    await sent;
+    client.close();
+  });
+
+  test('answers all that came before the end, then ends (E9)', async () => {
+    const { port } = await start(variant);
+    for (const length of [0, 1, 65_536, 65_537, 1_000_000]) {
+      const client = await Client.connect(port);
+      const bytes = randomBytes(length);
+      client.socket.end(bytes);
+      const answer = await client.takeAll();
+      expect(bytes.equals(answer), `${length} bytes`).toBe(true);
+      client.close();
+    }
+  });
+
+  test('a client that does not read makes it neither grow nor stop (B73)', async () => {
+    // A guest that kept all that it could not send would trap at this limit.
+    const { port } = await start(variant, ['--max-memory', '2MiB']);
+    const client = await Client.connect(port);
+    client.socket.pause();
+    const bytes = randomBytes(32 << 20);
+    const sent = client.send(bytes);
+    const other = await Client.connect(port);
+    for (let i = 0; i < 1000; i++) expect(await other.exchange(`ping ${i}`)).toBe(`ping ${i}`);
+    client.socket.resume();
+    expect(bytes.equals(await client.take(bytes.length))).toBe(true);
+    await sent;
+    client.close();
+    other.close();
+  });
+
+  test('a paused connection that is reset is closed, and does not spin (E10)', async () => {
+    const guest = await start(variant);
+    const pulse = await Client.connect(guest.port);
+    await pulse.exchange('.');
+    const before = guest.countDescriptors();
+    const client = await Client.connect(guest.port);
+    client.socket.pause();
+    client.socket.on('error', () => {});
+    client.socket.write(randomBytes(32 << 20));
+    await until(() => guest.countDescriptors() === before + 1, pulse);
+    for (let i = 0; i < 200; i++) await pulse.exchange('.');
+    client.socket.resetAndDestroy();
+    await until(() => guest.countDescriptors() === before, pulse);
+    pulse.close();
+  });
+
+  test('without descriptors it serves those it has, and later the others (E16)', async () => {
+    const guest = await start(variant, ['--max-fds', '12', '--trace']);
+    const connecting = Array.from({ length: 30 }, async () => Client.connect(guest.port));
+    const clients = await Promise.all(connecting);
+    const answered = clients.map(async (client, i) => {
+      expect(await client.exchange(`client ${i}`)).toBe(`client ${i}`);
+      client.close();
+    });
+    await Promise.all(answered);
+    await guest.stop();
+    // It waits between two attempts: the number of refusals is that of the waits, not of a spin.
+    const refusals = guest.stderr.match(/^sock_accept.*MFILE/gmu)?.length ?? 0;
+    expect(refusals).toBeGreaterThan(0);
+    expect(refusals).toBeLessThan(100);
+  });
+
+  test('connections that come and go leave no descriptor behind', async () => {
+    const guest = await start(variant);
+    const pulse = await Client.connect(guest.port);
+    await pulse.exchange('.');
+    const before = guest.countDescriptors();
+    for (let i = 0; i < 100; i++) {
+      const client = await Client.connect(guest.port);
+      if (i % 3 !== 0) await client.exchange('x');
+      if (i % 2 === 0) client.socket.resetAndDestroy();
+      else client.close();
+    }
+    await until(() => guest.countDescriptors() === before, pulse);
+    pulse.close();
+  });
+
+  test('an echo costs a wait, a recv and a send', async () => {
+    const guest = await start(variant, ['--trace']);
+    const client = await Client.connect(guest.port);
+    await client.exchange('warm up');
+    for (let i = 0; i < 20; i++) await client.exchange('hello');
+    await guest.stop();
+    const wait = variant === 'echo-poll' ? 'poll_oneoff' : 'epoll_wait';
+    const echoes = Array.from({ length: 20 }, () => `${wait} sock_recv sock_send`);
+    expect(guest.calls().join(' ')).toContain(echoes.join(' '));
+    client.close();
+  });
+});

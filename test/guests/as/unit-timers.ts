@@ -1,0 +1,88 @@
+/** Timers: the heap against a model, and the loop that calls them. */
+
+import { EpollPoller, EventLoop, NS_PER_MS, Timer, TimerHeap, monotonicNs } from 'sandpoll/guest';
+import { Dice, check, checkSame, finish } from './lib/check';
+
+const TIMERS: i32 = 200;
+
+class Plain extends Timer {
+  onTimeout(): void {}
+}
+
+/** Arms, moves, cancels and takes at random; the next one must always be the earliest. */
+function testHeap(): void {
+  const dice = new Dice();
+  const heap = new TimerHeap();
+  const timers = new StaticArray<Plain>(TIMERS);
+  for (let i = 0; i < TIMERS; i++) timers[i] = new Plain();
+  let holds = true;
+  for (let step = 0; step < 20000; step++) {
+    const timer = timers[dice.below(TIMERS)];
+    if (dice.below(3) != 0) heap.arm(timer, dice.below(1000));
+    else heap.cancel(timer);
+    if (dice.below(10) == 0) {
+      const nowNs = dice.below(100);
+      const due = heap.takeDue(nowNs);
+      if (due !== null && (due.deadlineNs > nowNs || due.heapIndex != -1)) holds = false;
+    }
+    let armed = 0;
+    let earliest = i64.MAX_VALUE;
+    for (let i = 0; i < TIMERS; i++) {
+      if (timers[i].heapIndex < 0) continue;
+      armed += 1;
+      earliest = min(earliest, timers[i].deadlineNs);
+    }
+    if (armed != heap.length || (armed != 0 && heap.nextNs != earliest)) holds = false;
+  }
+  check(holds, 'the next timer is always the earliest of those that are armed');
+}
+
+class Probe extends Timer {
+  calls: i32 = 0;
+  early: i32 = 0;
+  order: i32 = 0;
+  notBeforeNs: i64 = 0;
+  again: i32 = 0;
+
+  constructor(readonly loop: EventLoop) {
+    super();
+  }
+
+  arm(delayNs: i64): void {
+    this.notBeforeNs = monotonicNs() + delayNs;
+    this.loop.arm(this, delayNs);
+  }
+
+  onTimeout(): void {
+    if (monotonicNs() < this.notBeforeNs) this.early += 1;
+    this.calls += 1;
+    this.order = ++calls;
+    if (this.again-- > 0) this.arm(0);
+  }
+}
+
+let calls = 0;
+
+function testLoop(): void {
+  const loop = new EventLoop(new EpollPoller());
+  const late = new Probe(loop);
+  const soon = new Probe(loop);
+  const never = new Probe(loop);
+  const often = new Probe(loop);
+  late.arm(20 * NS_PER_MS);
+  soon.arm(1);
+  never.arm(5 * NS_PER_MS);
+  often.again = 9;
+  often.arm(0);
+  loop.cancel(never);
+  checkSame(loop.run(), 0, 'the loop ends when no timer is left');
+  checkSame(late.calls, 1, 'a timer is called once');
+  check(soon.order < late.order, 'the earlier timer is called first');
+  checkSame(never.calls, 0, 'a cancelled timer is not called');
+  checkSame(often.calls, 10, 'a timer may arm itself again');
+  checkSame(late.early + soon.early + often.early, 0, 'no timer is called early (E12)');
+}
+
+testHeap();
+testLoop();
+finish();

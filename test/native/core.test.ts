@@ -1,0 +1,51 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { expect, test } from 'vitest';
+
+const run = promisify(execFile);
+const native = fileURLToPath(new URL('../../native/', import.meta.url));
+const core = readdirSync(path.join(native, 'core')).map((name) => path.join(native, 'core', name));
+const sources = [...core, path.join(native, 'test', 'core.cc')];
+const compiler = process.env['CXX'] ?? 'g++';
+
+/** Whether this machine has the run-time library of a sanitizer, which is a package of its own. */
+function has(sanitizer: string): boolean {
+  const options = [`-fsanitize=${sanitizer}`, '-x', 'c++', '-', '-o', '/dev/null'];
+  return spawnSync(compiler, options, { input: 'int main() {}' }).status === 0;
+}
+
+/** The compiled cases; compiled again only after a change. */
+async function compiled(sanitizer: string): Promise<string> {
+  const directory = path.join(native, 'build', 'test');
+  const program = path.join(directory, `core-${sanitizer}`);
+  mkdirSync(directory, { recursive: true });
+  const built = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (sources.some((source) => statSync(source).mtimeMs > built)) {
+    const warnings = ['-Wall', '-Wextra', '-Werror'];
+    const options = ['-std=c++17', '-O1', '-g', '-pthread', `-fsanitize=${sanitizer}`];
+    const files = sources.filter((source) => source.endsWith('.cc'));
+    await run(compiler, [...options, ...warnings, ...files, '-o', program]);
+  }
+  return program;
+}
+
+test.for(['thread', 'address,undefined'])(
+  'the core alone behaves, and the sanitizers %s see nothing',
+  { timeout: 120_000 },
+  async (sanitizer, context) => {
+    context.skip(!has(sanitizer), `${compiler} cannot link -fsanitize=${sanitizer}`);
+    const program = await compiled(sanitizer);
+    const { stdout } = await run(program).catch((error: { stderr: string }) => {
+      // gcc's thread sanitizer and a kernel with much randomness in its addresses.
+      if (!error.stderr.includes('unexpected memory mapping')) throw error;
+      return run('setarch', ['-R', program]);
+    });
+    const lines = stdout.trim().split('\n');
+    expect(lines.filter((line) => !line.startsWith('ok: '))).toEqual([]);
+    expect(lines.length).toBeGreaterThanOrEqual(11);
+  },
+);

@@ -1,0 +1,53 @@
+import os from 'node:os';
+
+import { expect, test } from 'vitest';
+
+import { KERNEL_CALLS } from '#host/kernel/kernel.js';
+import { openNativeKernel } from '#host/kernel/native.js';
+
+const addon = openNativeKernel();
+
+test('the addon provides exactly the calls of the port, and its two probes', () => {
+  const provided = Object.keys(addon).toSorted();
+  expect(provided).toEqual([...Object.keys(KERNEL_CALLS), 'abiLayout', 'errnoNames'].toSorted());
+});
+
+test('errnoNames agrees with the constants that Node knows', () => {
+  const names: Record<string, number> = JSON.parse(addon.errnoNames());
+  for (const [name, number] of Object.entries(os.constants.errno)) {
+    expect([name, names[name]]).toEqual([name, number]);
+  }
+  expect(names['ENOTSUP']).toBe(names['EOPNOTSUPP']);
+});
+
+test('abiLayout has the sizes that abi.md gives', () => {
+  const layout: Record<string, { size: number; align: number; fields: Record<string, number> }> =
+    JSON.parse(addon.abiLayout());
+  const sizes = Object.fromEntries(
+    Object.entries(layout).map(([name, { size, align }]) => [name, `${size}/${align}`]),
+  );
+  expect(sizes).toEqual({
+    iovec: '8/4',
+    prestat: '8/4',
+    fdstat: '24/8',
+    filestat: '64/8',
+    dirent: '24/8',
+    subscription: '48/8',
+    event: '32/8',
+    timespec: '16/8',
+    itimerspec: '32/8',
+    epoll_event: '16/8',
+    wasi_address: '8/4',
+    addrinfo: '28/4',
+    sockaddr: '12/4',
+  });
+  expect(layout['subscription']?.fields).toEqual({
+    userdata: 0,
+    tag: 8,
+    'clock.id': 16,
+    'clock.timeout': 24,
+    'clock.precision': 32,
+    'clock.flags': 40,
+    'fd_readwrite.fd': 16,
+  });
+});

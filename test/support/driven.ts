@@ -1,0 +1,196 @@
+/** A running driver guest, and the test's side of its connection. */
+import { type Socket, connect } from 'node:net';
+
+import { type NetGrants, DEFAULT_LIMITS, NO_GRANTS, parseListen, parseNetRule } from '#host/index.js';
+import { type Guest, startGuest } from '#host/guest.js';
+import type { Limits } from '#host/grants.js';
+import type { Outcome } from '#host/trap.js';
+import { expect } from 'vitest';
+
+import { leakedSince, openDescriptors } from './descriptors.js';
+import { BATCH_MAX, RECORD_BYTES, type Shape, driverModule, operationNames } from './driver.js';
+
+/** An operation's name and its arguments; numbers go by their low 32 bits. */
+export type Call = readonly [name: string, ...args: (number | bigint)[]];
+
+/** The guest's descriptors at first: its listener, and the connection that drives it. */
+export const LISTENER = 3;
+export const CONTROL = 4;
+
+/** Everything on loopback. */
+export const LOOPBACK: NetGrants = {
+  allow: [parseNetRule('127.0.0.0/8', '--allow-net'), parseNetRule('[::1]', '--allow-net')],
+  deny: [],
+};
+
+export interface DrivenOptions {
+  readonly shape?: Shape;
+  /** Pages of memory, as WebAssembly text has limits. */
+  readonly memory?: string;
+  readonly net?: NetGrants;
+  readonly limits?: Partial<Limits>;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export class Driven {
+  readonly guest: Guest;
+  /** What the host said about the guest. */
+  readonly reports: readonly string[];
+  /** Port of the guest's listener. */
+  readonly port: number;
+  readonly #shape: Shape;
+  readonly #operations: readonly string[];
+  readonly #control: Socket;
+  readonly #peers: Socket[] = [];
+  #received = Buffer.alloc(0);
+  #wake = (): void => {};
+
+  constructor(guest: Guest, reports: readonly string[], shape: Shape) {
+    this.guest = guest;
+    this.reports = reports;
+    this.#shape = shape;
+    this.#operations = operationNames(shape);
+    this.port = Number(new URL(guest.listeners[0].url).port);
+    this.#control = connect(this.port, '127.0.0.1');
+    this.#control.on('data', (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#wake();
+    });
+    // However it ends, whoever waits for an answer hears of it.
+    this.#control.on('error', () => {});
+    this.#control.on('close', () => this.#wake());
+  }
+
+  /** Carries out calls in order; their results as the guest has them, as signed numbers. */
+  async calls(list: readonly Call[]): Promise<number[]> {
+    const results: number[] = [];
+    for (let at = 0; at < list.length; at += BATCH_MAX) {
+      results.push(...(await this.#batch(list.slice(at, at + BATCH_MAX))));
+    }
+    return results;
+  }
+
+  async call(name: string, ...args: (number | bigint)[]): Promise<number> {
+    const [result] = await this.calls([[name, ...args]]);
+    return result;
+  }
+
+  /** Starts a call that may block; `answered` tells whether it has ended. */
+  start(name: string, ...args: (number | bigint)[]): Promise<number> {
+    const result = this.call(name, ...args);
+    result.catch(() => {});
+    return result;
+  }
+
+  async write(at: number, bytes: Uint8Array): Promise<void> {
+    await this.calls(Array.from(bytes, (byte, index) => ['store8', at + index, byte]));
+  }
+
+  async read(at: number, length: number): Promise<Uint8Array> {
+    const calls = Array.from({ length }, (_each, index): Call => ['load8', at + index]);
+    return Uint8Array.from(await this.calls(calls));
+  }
+
+  u32(at: number): Promise<number> {
+    return this.call('load32', at);
+  }
+
+  /** Opens a connection to the guest's listener; it is closed with the guest. */
+  async dial(): Promise<Socket> {
+    const socket = connect(this.port, '127.0.0.1');
+    this.#peers.push(socket);
+    socket.on('error', () => {});
+    await new Promise((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('close', reject);
+    });
+    return socket;
+  }
+
+  /** Dials, and accepts; the guest's descriptor for it, NONBLOCK unless `fdflags` say else. */
+  async accept(fdflags = 4): Promise<{ fd: number; peer: Socket }> {
+    const peer = await this.dial();
+    const out = 0x1_fff0;
+    const flags = this.#shape === 'long' ? [0] : [];
+    expect(await this.call('sock_accept', LISTENER, ...flags, out)).toBe(0);
+    const fd = await this.u32(out);
+    expect(await this.call('fd_fdstat_set_flags', fd, fdflags)).toBe(0);
+    return { fd, peer };
+  }
+
+  /** Ends the connection, upon which the guest ends; its outcome. */
+  async end(): Promise<Outcome> {
+    this.#control.end();
+    const outcome = await this.guest.ended;
+    this.#control.destroy();
+    for (const peer of this.#peers) peer.destroy();
+    return outcome;
+  }
+
+  async #batch(list: readonly Call[]): Promise<number[]> {
+    const message = Buffer.alloc(4 + list.length * RECORD_BYTES);
+    message.writeUInt32LE(list.length);
+    list.forEach(([name, ...args], index) => {
+      const at = 4 + index * RECORD_BYTES;
+      const operation = this.#operations.indexOf(name);
+      if (operation < 0) throw new Error(`the driver has no operation ${name}`);
+      message.writeBigUInt64LE(BigInt(operation), at);
+      args.forEach((arg, position) => {
+        message.writeBigUInt64LE(BigInt.asUintN(64, BigInt(arg)), at + 8 * (position + 1));
+      });
+    });
+    this.#control.write(message);
+    const bytes = 8 * list.length;
+    while (this.#received.length < bytes) {
+      if (this.#control.destroyed) throw new Error('the guest has ended in a call');
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const results = list.map((_call, index) => Number(this.#received.readBigInt64LE(8 * index)));
+    this.#received = this.#received.subarray(bytes);
+    return results;
+  }
+}
+
+/** Starts a driver guest; the caller ends it. */
+export async function startDriven(options: DrivenOptions = {}): Promise<Driven> {
+  const { shape = 'long', memory = '3', args = [], env = {} } = options;
+  const reports: string[] = [];
+  const guest = await startGuest({
+    bytes: driverModule(shape, memory),
+    name: 'driver.wasm',
+    listen: [parseListen('127.0.0.1:0')],
+    grants: {
+      ...NO_GRANTS,
+      args,
+      env,
+      net: options.net ?? NO_GRANTS.net,
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+    },
+    onReport: (line) => {
+      reports.push(line);
+    },
+  });
+  return new Driven(guest, reports, shape);
+}
+
+/**
+ * Runs `body` with a driver guest, which must be alive and able to end by itself after all that
+ * was done to it; and nothing may be open then that was not open before.
+ */
+export async function withDriven(
+  options: DrivenOptions,
+  body: (driven: Driven) => Promise<void>,
+): Promise<void> {
+  const before = openDescriptors();
+  const driven = await startDriven(options);
+  try {
+    await body(driven);
+  } finally {
+    const outcome = await driven.end();
+    expect(outcome).toEqual({ kind: 'exited', code: 0 });
+    expect(await leakedSince(before)).toEqual([]);
+  }
+}

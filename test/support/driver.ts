@@ -1,0 +1,169 @@
+/**
+ * A guest that does as it is told: it reads records of an operation and its arguments from a
+ * connection, carries each out in wasm, and sends the results back.
+ *
+ * The operations are every imported function (one row for each name: see `shape`), and a few
+ * on memory. Page 0 is the driver's own; tests have the rest.
+ */
+import { type ImportRow, rowType } from '#host/imports/call.js';
+import { IMPORT_MODULES } from '#host/imports/index.js';
+
+import { wat } from '../wasm/wat.js';
+
+/** A record: operation and up to 9 arguments, 8 bytes each. */
+export const RECORD_BYTES = 80;
+/** Records of one batch. */
+export const BATCH_MAX = 512;
+export const PAGE_BYTES = 65_536;
+
+/** Where the driver keeps its iovec, what its own calls answer, its records and results. */
+const IOVEC = 0;
+const SIZE = 8;
+const ROFLAGS = 12;
+const COUNT = 16;
+const RECORDS = 1024;
+const RESULTS = RECORDS + BATCH_MAX * RECORD_BYTES;
+
+/** Which row stands for a name that has two: the one with more parameters, or with fewer. */
+export type Shape = 'long' | 'short';
+
+export interface NamedRow {
+  readonly module: string;
+  readonly row: ImportRow;
+}
+
+/** The imported functions, one for each name. */
+export function rowsOf(shape: Shape): ReadonlyMap<string, NamedRow> {
+  const rows = new Map<string, NamedRow>();
+  for (const [module, list] of IMPORT_MODULES) {
+    for (const row of list) {
+      const other = rows.get(row.name)?.row;
+      const longer = other === undefined || parameterCount(row) > parameterCount(other);
+      if (other === undefined || longer === (shape === 'long')) rows.set(row.name, { module, row });
+    }
+  }
+  return rows;
+}
+
+function parameterCount(row: ImportRow): number {
+  return Object.keys(row.parameters).length;
+}
+
+const i32 = (index: number): string =>
+  `(i32.wrap_i64 (i64.load offset=${8 * (index + 1)} (local.get $at)))`;
+const i64 = (index: number): string => `(i64.load offset=${8 * (index + 1)} (local.get $at))`;
+
+/** Operations on the guest's own state: body of a function from `$at` to an i64. */
+const OWN_OPERATIONS: Readonly<Record<string, string>> = {
+  'memory.grow': `(i64.extend_i32_s (memory.grow ${i32(0)}))`,
+  'memory.size': '(i64.extend_i32_u (memory.size))',
+  load8: `(i64.load8_u ${i32(0)})`,
+  load32: `(i64.load32_u ${i32(0)})`,
+  load64: `(i64.load ${i32(0)})`,
+  store8: `(i64.store8 ${i32(0)} ${i64(1)}) (i64.const 0)`,
+  store64: `(i64.store ${i32(0)} ${i64(1)}) (i64.const 0)`,
+  'memory.fill': `(memory.fill ${i32(0)} ${i32(1)} ${i32(2)}) (i64.const 0)`,
+  // The first address in [0, 1) that does not hold byte 2, or -1.
+  dirty: `(call $dirty ${i32(0)} ${i32(1)} ${i32(2)})`,
+  unreachable: 'unreachable',
+  spin: '(loop $for_ever (br $for_ever)) unreachable',
+  recurse: '(call $recurse (i32.const 0)) (i64.const 0)',
+};
+
+const DIRTY = `(func $dirty (param $at i32) (param $end i32) (param $byte i32) (result i64)
+  (loop $next
+    (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i64.const -1))))
+    (if (i32.ne (i32.load8_u (local.get $at)) (local.get $byte))
+      (then (return (i64.extend_i32_u (local.get $at)))))
+    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+    (br $next))
+  unreachable)`;
+
+/** Names of all operations, in the order of their numbers. */
+export function operationNames(shape: Shape): string[] {
+  return [...rowsOf(shape).keys(), ...Object.keys(OWN_OPERATIONS)];
+}
+
+function importLine({ module, row }: NamedRow): string {
+  const { params, results } = rowType(row);
+  const param = params.length > 0 ? `(param ${params.join(' ')})` : '';
+  const result = results.length > 0 ? `(result ${results.join(' ')})` : '';
+  return `(import "${module}" "${row.name}" (func $${row.name} ${param} ${result}))`;
+}
+
+function callBody({ row }: NamedRow): string {
+  const { params, results } = rowType(row);
+  const args = params.map((type, index) => {
+    if (type === 'f64') return `(f64.reinterpret_i64 ${i64(index)})`;
+    return type === 'i64' ? i64(index) : i32(index);
+  });
+  const call = `(call $${row.name} ${args.join(' ')})`;
+  if (results.length === 0) return `${call} (i64.const 0)`;
+  return results[0] === 'f64' ? `(i64.reinterpret_f64 ${call})` : `(i64.extend_i32_u ${call})`;
+}
+
+/** Moves `$len` bytes at `$at` over the connection; a peer that is gone is the end. */
+function transfer(name: string, call: string): string {
+  return `(func $${name} (param $at i32) (param $len i32)
+    (i32.store (i32.const ${IOVEC}) (local.get $at))
+    (i32.store (i32.const ${IOVEC + 4}) (local.get $len))
+    (if (i32.or ${call} (i32.ne (i32.load (i32.const ${SIZE})) (local.get $len)))
+      (then (call $proc_exit (i32.const 0)) unreachable)))`;
+}
+
+const RECEIVE = `(call $sock_recv (global.get $control) (i32.const ${IOVEC}) (i32.const 1)
+  (i32.const 2) (i32.const ${SIZE}) (i32.const ${ROFLAGS}))`;
+const SEND = `(call $sock_send (global.get $control) (i32.const ${IOVEC}) (i32.const 1)
+  (i32.const 0) (i32.const ${SIZE}))`;
+
+/** Accepts the connection on the first listener; one batch after the other. */
+function start(shape: Shape): string {
+  return `(func (export "_start")
+    (local $index i32) (local $count i32)
+    (if ${acceptCall(shape)} (then unreachable))
+    (global.set $control (i32.load (i32.const ${SIZE})))
+    (loop $batch
+      (call $receive (i32.const ${COUNT}) (i32.const 4))
+      (local.set $count (i32.load (i32.const ${COUNT})))
+      (call $receive (i32.const ${RECORDS})
+        (i32.mul (local.get $count) (i32.const ${RECORD_BYTES})))
+      (local.set $index (i32.const 0))
+      (loop $record
+        (i64.store offset=${RESULTS} (i32.shl (local.get $index) (i32.const 3))
+          (call_indirect (type $operation)
+            (i32.add (i32.const ${RECORDS})
+              (i32.mul (local.get $index) (i32.const ${RECORD_BYTES})))
+            (i32.load offset=${RECORDS}
+              (i32.mul (local.get $index) (i32.const ${RECORD_BYTES})))))
+        (local.set $index (i32.add (local.get $index) (i32.const 1)))
+        (br_if $record (i32.lt_u (local.get $index) (local.get $count))))
+      (call $send (i32.const ${RESULTS}) (i32.shl (local.get $count) (i32.const 3)))
+      (br $batch)))`;
+}
+
+function acceptCall(shape: Shape): string {
+  const flags = shape === 'long' ? '(i32.const 0)' : '';
+  return `(call $sock_accept (i32.const 3) ${flags} (i32.const ${SIZE}))`;
+}
+
+/** The driver's module; `memory` is its limits in pages, as WebAssembly text has them. */
+export function driverModule(shape: Shape, memory: string): Uint8Array {
+  const rows = [...rowsOf(shape).values()];
+  const bodies = [...rows.map(callBody), ...Object.values(OWN_OPERATIONS)];
+  const functions = bodies.map(
+    (body, index) => `(func $op${index} (param $at i32) (result i64) ${body})`,
+  );
+  return wat(`(module
+    (type $operation (func (param i32) (result i64)))
+    ${rows.map(importLine).join('\n')}
+    (memory (export "memory") ${memory})
+    (global $control (mut i32) (i32.const -1))
+    (table funcref (elem ${bodies.map((_body, index) => `$op${index}`).join(' ')}))
+    ${DIRTY}
+    (func $recurse (param $depth i32)
+      (call $recurse (i32.add (local.get $depth) (i32.const 1))))
+    ${functions.join('\n')}
+    ${transfer('receive', RECEIVE)}
+    ${transfer('send', SEND)}
+    ${start(shape)})`);
+}

@@ -1,0 +1,91 @@
+/** Guests run as a user runs them: the built command line, as a process of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What a process has come to. */
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A guest that serves one listener on 127.0.0.1. */
+export class GuestProcess {
+  readonly port: number;
+  readonly #child: ChildProcess;
+  readonly #output: Output;
+
+  constructor(port: number, child: ChildProcess, output: Output) {
+    this.port = port;
+    this.#child = child;
+    this.#output = output;
+  }
+
+  /** What it has written to standard error until now. */
+  get stderr(): string {
+    return this.#output.stderr;
+  }
+
+  /** The names of the calls that `--trace` has told of. */
+  calls(): readonly string[] {
+    return this.stderr.match(/^\w+(?=\()/gmu) ?? [];
+  }
+
+  /** How many descriptors its process has open. */
+  countDescriptors(): number {
+    return readdirSync(`/proc/${this.#child.pid}/fd`).length;
+  }
+
+  /** Ends it with SIGTERM, if it has not ended by itself; the promise is of its exit status. */
+  async stop(): Promise<number | null> {
+    this.#child.kill('SIGTERM');
+    return this.#output.status;
+  }
+}
+
+class Output {
+  stdout = '';
+  stderr = '';
+  readonly status: Promise<number | null>;
+
+  constructor(child: ChildProcess) {
+    child.stdout?.on('data', (chunk) => (this.stdout += String(chunk)));
+    child.stderr?.on('data', (chunk) => (this.stderr += String(chunk)));
+    this.status = once(child, 'close').then(([status]) => status as number | null);
+  }
+}
+
+function start(args: readonly string[]): ChildProcess {
+  const command = ['dist/cli/main.js', 'run', ...args];
+  return spawn(process.execPath, command, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Runs a guest to its end. */
+export async function runGuest(args: readonly string[]): Promise<Outcome> {
+  const output = new Output(start(args));
+  const status = await output.status;
+  return { status, stdout: output.stdout, stderr: output.stderr };
+}
+
+/** Starts a guest, given from the root of the repository, on a port that the system picks. */
+export async function startGuest(
+  wasm: string,
+  options: readonly string[] = [],
+): Promise<GuestProcess> {
+  const child = start(['--listen', '127.0.0.1:0', ...options, wasm]);
+  const output = new Output(child);
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stderr?.on('data', () => {
+      const ready = /listening on tcp:\/\/127\.0\.0\.1:(\d+)/.exec(output.stderr);
+      if (ready !== null) resolve(Number(ready[1]));
+    });
+    void output.status.then((status) =>
+      reject(new Error(`${wasm} ended with status ${status}: ${output.stderr}`)),
+    );
+  });
+  return new GuestProcess(port, child, output);
+}

@@ -1,0 +1,214 @@
+/**
+ * A guest with one descriptor of each kind, and for every imported function arguments with which
+ * it works: what is hostile in a test is then the one argument it changes.
+ */
+import { EFD_NONBLOCK, EFD_SEMAPHORE, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_MOD } from '#host/abi/epoll.js';
+import type { ParameterKind } from '#host/imports/call.js';
+import { PENDING_NAMES } from '#host/imports/preview1/pending.js';
+
+import { type Call, type Driven, LISTENER } from './driven.js';
+import { PAGE_BYTES, type NamedRow, type Shape, rowsOf } from './driver.js';
+
+/** Guests of these tests have three pages: the driver's, the arguments', and one of markers. */
+export const MEMORY_END = 3 * PAGE_BYTES;
+export const MARKERS = 2 * PAGE_BYTES;
+export const MARKER = 0xa5;
+
+/** Where the arguments lie, from the second page on. */
+const BASE = PAGE_BYTES;
+const IOVS = 0x100;
+const DATA = 0x200;
+const ADDRESS = 0x400;
+const ADDRESS_BUF = 0x500;
+const SUBSCRIPTION = 0x600;
+const EVENT = 0x700;
+const TIMESPEC = 0x800;
+const LENGTH = 0x900;
+const OUT = 0x1000;
+/** Bytes of each result's slot, and where the slots end. */
+const SLOT_BYTES = 256;
+export const OUT_BEGIN = BASE + OUT;
+export const OUT_END = OUT_BEGIN + 16 * SLOT_BYTES;
+
+export const PEER_BYTES = 64;
+
+export interface Scene {
+  readonly stream: number;
+  readonly datagram: number;
+  readonly epoll: number;
+  /** An eventfd that stays readable: a semaphore of many. */
+  readonly event: number;
+  /** Bytes of the pointers and of the text that args_get and environ_get write. */
+  readonly listBytes: Readonly<Record<string, number>>;
+}
+
+/** Pointers that are read, by parameter name. */
+const INPUTS: Readonly<Record<string, number>> = {
+  iovs: IOVS,
+  ri_data: IOVS,
+  si_data: IOVS,
+  address: ADDRESS,
+  in: SUBSCRIPTION,
+  event: EVENT,
+  timeout: TIMESPEC,
+  value: DATA,
+  value_len: LENGTH,
+};
+
+/** Bytes behind a `ptr`, by parameter name. */
+const POINTED_BYTES: Readonly<Record<string, number>> = {
+  iovs: 8,
+  ri_data: 8,
+  si_data: 8,
+  address: 8,
+  in: 48,
+  out: 32,
+  event: 16,
+  events: 16,
+  timeout: 16,
+  value: 4,
+  value_len: 4,
+  'result.value': 4,
+  'result.stat': 24,
+  buf: 8,
+};
+
+const SCALARS: Readonly<Record<string, number | bigint>> = {
+  iovs_len: 1,
+  ri_data_len: 1,
+  si_data_len: 1,
+  buf_len: 8,
+  // PEEK: a call leaves all as it found it.
+  ri_flags: 1,
+  op: EPOLL_CTL_MOD,
+  maxevents: 1,
+  nsubscriptions: 1,
+  address_family: 1,
+  sock_type: 2,
+  port: 1,
+  backlog: 1,
+  id: 1,
+  value_len: 4,
+  how: 3,
+  fs_rights_base: -1n,
+  fs_rights_inheriting: -1n,
+};
+
+/** What ends the guest or takes no pointer to anything; tested on their own. */
+const APART = ['proc_exit', 'abort', 'seed', 'trace'];
+/** Answers that need no look at any argument: nothing is here yet. */
+export const UNREAD = [...PENDING_NAMES, 'fd_prestat_get', 'fd_prestat_dir_name'];
+
+/** Every imported function, but for those that end the guest and AssemblyScript's own. */
+export function hostileRows(shape: Shape): NamedRow[] {
+  return [...rowsOf(shape).values()].filter(({ row }) => !APART.includes(row.name));
+}
+
+export function isPointer(name: string, kind: ParameterKind): boolean {
+  return kind === 'ptr' || kind.startsWith('*') || name === 'ptr';
+}
+
+/** Bytes that a row touches behind a pointer; throws for one that these tests do not know. */
+export function pointedBytes(scene: Scene, name: string, kind: ParameterKind): number {
+  const result = { '*u16': 2, '*u32': 4, '*u64': 8 }[kind as string];
+  const bytes = result ?? scene.listBytes[name] ?? POINTED_BYTES[name];
+  if (bytes === undefined) throw new Error(`say in scene.ts what ${name} points to`);
+  return bytes;
+}
+
+function descriptor(scene: Scene, call: string, parameter: string): number {
+  if (parameter === 'epfd') return scene.epoll;
+  if (call === 'sock_accept' || call === 'sock_listen') return LISTENER;
+  if (call === 'epoll_ctl' || call === 'fd_read' || call === 'fd_write') return scene.event;
+  return scene.stream;
+}
+
+/** Arguments with which a row works, all pointers `shift` bytes off their alignment. */
+export function validArguments(scene: Scene, { row }: NamedRow, shift = 0): (number | bigint)[] {
+  return Object.entries(row.parameters).map(([name, kind], position) => {
+    if (kind === 'fd') return descriptor(scene, row.name, name);
+    if (!isPointer(name, kind)) return SCALARS[name] ?? 0;
+    return BASE + shift + (INPUTS[name] ?? OUT + SLOT_BYTES * position);
+  });
+}
+
+/** The slot of the result at `position` of a row's parameters. */
+export function resultAt(position: number, shift = 0): number {
+  return BASE + shift + OUT + SLOT_BYTES * position;
+}
+
+/** Calls that fill the results' slots and the last page with markers. */
+export const FILL_MARKERS: readonly Call[] = [
+  ['memory.fill', OUT_BEGIN, MARKER, OUT_END - OUT_BEGIN],
+  ['memory.fill', MARKERS, MARKER, MEMORY_END - MARKERS],
+];
+
+/** Calls that answer −1 each as long as all markers stand. */
+export const LOOK_AT_MARKERS: readonly Call[] = [
+  ['dirty', OUT_BEGIN, OUT_END, MARKER],
+  ['dirty', MARKERS, MEMORY_END, MARKER],
+];
+
+/** Writes what the arguments point to. */
+export async function writeInputs(driven: Driven, scene: Scene, shift = 0): Promise<void> {
+  const base = BASE + shift;
+  const bytes = new Uint8Array(OUT);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(IOVS, base + DATA, true);
+  view.setUint32(IOVS + 4, 8, true);
+  view.setBigUint64(DATA, 1n, true);
+  view.setUint32(ADDRESS, base + ADDRESS_BUF, true);
+  view.setUint32(ADDRESS + 4, 128, true);
+  view.setUint16(ADDRESS_BUF, 1, true);
+  bytes.set([127, 0, 0, 1], ADDRESS_BUF + 2);
+  view.setBigUint64(SUBSCRIPTION, 0xfedc_ba98_7654_3210n, true);
+  view.setUint8(SUBSCRIPTION + 8, 1);
+  view.setUint32(SUBSCRIPTION + 16, scene.event, true);
+  view.setUint32(EVENT, EPOLLIN, true);
+  view.setBigUint64(EVENT + 8, 0xfedc_ba98_7654_3210n, true);
+  view.setUint32(LENGTH, 4, true);
+  await driven.write(base, bytes);
+}
+
+async function opened(driven: Driven, name: string, ...args: number[]): Promise<number> {
+  const out = resultAt(0);
+  const errno = await driven.call(name, ...args, out);
+  if (errno !== 0) throw new Error(`${name} of the scene failed with ${errno}`);
+  return driven.u32(out);
+}
+
+async function listBytes(driven: Driven): Promise<Record<string, number>> {
+  const sizes: Record<string, number> = {};
+  for (const list of ['args', 'environ']) {
+    await driven.call(`${list}_sizes_get`, resultAt(0), resultAt(1));
+    sizes[list] = 4 * (await driven.u32(resultAt(0)));
+    sizes[`${list}_buf`] = await driven.u32(resultAt(1));
+  }
+  return sizes;
+}
+
+/**
+ * Sets the scene: all descriptors NONBLOCK, the stream with `PEER_BYTES` unread bytes. Needs the
+ * net grants of loopback.
+ */
+export async function setScene(driven: Driven): Promise<Scene> {
+  const { fd: stream, peer } = await driven.accept(0);
+  const scene: Scene = {
+    stream,
+    datagram: await opened(driven, 'sock_open', 1, 1),
+    epoll: await opened(driven, 'epoll_create1', 0),
+    event: await opened(driven, 'eventfd', 1_000_000, EFD_SEMAPHORE | EFD_NONBLOCK),
+    listBytes: await listBytes(driven),
+  };
+  await writeInputs(driven, scene);
+  peer.write(Buffer.alloc(PEER_BYTES, 'x'));
+  // Blocking until the first byte is there.
+  await driven.call('sock_recv', stream, BASE + IOVS, 1, 1, resultAt(0), resultAt(1));
+  await driven.write(BASE + DATA, Uint8Array.from([1, 0, 0, 0, 0, 0, 0, 0]));
+  for (const fd of [LISTENER, stream, scene.datagram]) {
+    await driven.call('fd_fdstat_set_flags', fd, 4);
+  }
+  await driven.call('epoll_ctl', scene.epoll, EPOLL_CTL_ADD, scene.event, BASE + EVENT);
+  await driven.calls(FILL_MARKERS);
+  return scene;
+}

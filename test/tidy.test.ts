@@ -1,0 +1,178 @@
+/** The house rules, held against the files themselves (design.md §1, §13; CONTRIBUTING.md). */
+import { existsSync, readdirSync } from 'node:fs';
+import { posix } from 'node:path';
+
+import { PREVIEW1_ROWS } from '#host/imports/preview1/index.js';
+import { PENDING_NAMES } from '#host/imports/preview1/pending.js';
+import { expect, test } from 'vitest';
+
+import { ROOT, type Source, sources } from './support/sources.js';
+
+const FILE_LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 70;
+const COLUMNS_MAX = 100;
+
+/**
+ * The rooms of `host/`, floor by floor from the top. A file may import from the floors under its
+ * own, and from its own room.
+ */
+const FLOORS = [
+  ['cli'],
+  ['index'],
+  ['guest', 'inspect'],
+  ['worker', 'thread', 'listeners', 'source-map'],
+  ['link'],
+  ['imports', 'wasm'],
+  ['sandbox'],
+  ['descriptors', 'grants', 'kernel/native'],
+  ['abi', 'address'],
+  ['kernel/kernel', 'errno', 'trap', 'usage', 'trace-groups', 'link-error'],
+] as const;
+
+const host = sources('host/', /\.ts$/);
+const code = sources('', /\.(ts|mjs|cc|h|c)$/);
+const pages = sources('', /\.md$/);
+
+/** The room of a file of `host/`, and its floor; −1 if it has none. */
+function place(path: string): { room: string; floor: number } {
+  const name = path.replace(/^host\//, '').replace(/\.[jt]s$/, '');
+  const holds = (room: string): boolean => name === room || name.startsWith(`${room}/`);
+  const floor = FLOORS.findIndex((rooms) => rooms.some(holds));
+  return { room: FLOORS[floor]?.find(holds) ?? '', floor };
+}
+
+/** The files that a file of `host/` imports, as paths of sources. */
+function importsOf({ path, text }: Source): string[] {
+  const targets = text.matchAll(/(?:\bfrom|\bimport\() ?'(\.[^']+)'/g);
+  return [...targets].map(([, target]) => {
+    return posix.join(posix.dirname(path), target).replace(/\.js$/, '.ts');
+  });
+}
+
+test('every file of the host has a place on the floor plan', () => {
+  expect(host.map(({ path }) => path).filter((path) => place(path).floor < 0)).toEqual([]);
+});
+
+test('imports between the rooms of the host point downwards only', () => {
+  const upward = host.flatMap((source) => {
+    const from = place(source.path);
+    const wrong = importsOf(source).filter((target) => {
+      const to = place(target);
+      return to.room !== from.room && to.floor <= from.floor;
+    });
+    return wrong.map((target) => `${source.path} imports ${target}`);
+  });
+  expect(upward).toEqual([]);
+});
+
+test('no file of the host imports itself, by whatever way round', () => {
+  const graph = new Map(host.map((source) => [source.path, importsOf(source)]));
+  const reaches = (path: string, wanted: string, seen: Set<string>): boolean =>
+    (graph.get(path) ?? []).some((next) => {
+      if (next === wanted) return true;
+      if (seen.has(next)) return false;
+      seen.add(next);
+      return reaches(next, wanted, seen);
+    });
+  expect([...graph.keys()].filter((path) => reaches(path, path, new Set()))).toEqual([]);
+});
+
+/** Lines that no file may have: what it is, and what it looks like. */
+const FORBIDDEN: readonly (readonly [what: string, pattern: RegExp, files: RegExp])[] = [
+  ['unfinished work', /\b(TOD[O]|FIXM[E]|XX[X])\b/, /./],
+  ['an unchecked type', /(: |<|\bas )an[y]([;,)>[\]|]| =|$)/, /\.ts$/],
+  ['an order to the compiler', /@ts-[a-z]/, /\.ts$/],
+  ['a default export', /^export defaul[t]/, /^(?!vitest\.config).*\.(ts|mjs)$/],
+  ['code out of use', /^\s*\/\/.*[;{]$/, /./],
+];
+
+test.each(FORBIDDEN)('no file has %s', (_what, pattern, files) => {
+  const found = code
+    .filter(({ path }) => files.test(path))
+    .flatMap(({ path, lines }) =>
+      lines.flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1} ${line}`] : [])),
+    );
+  expect(found).toEqual([]);
+});
+
+test('imports and sandbox know no time, no chance and no files but through the kernel', () => {
+  const outside = /\b(Date|performance|setTimeout|setInterval|setImmediate|process)\b|Math\.random/;
+  const found = host
+    .filter(({ path }) => path.startsWith('host/imports/') || path === 'host/sandbox.ts')
+    .filter(({ text }) => {
+      const spoken = text.replace(/\/\*[^]*?\*\/|\/\/.*|'[^'\n]*'/g, '');
+      return outside.test(spoken) || /'node:/.test(text);
+    });
+  expect(found.map(({ path }) => path)).toEqual([]);
+});
+
+test(`no line is longer than ${COLUMNS_MAX} columns`, () => {
+  const long = code.flatMap(({ path, lines }) =>
+    lines.flatMap((line, index) => ([...line].length > COLUMNS_MAX ? [`${path}:${index + 1}`] : [])),
+  );
+  expect(long).toEqual([]);
+});
+
+test(`no file is longer than ${FILE_LINES_MAX} lines`, () => {
+  const long = code.filter(({ lines }) => lines.length > FILE_LINES_MAX);
+  expect(long.map(({ path, lines }) => `${path}: ${lines.length}`)).toEqual([]);
+});
+
+/** A line that ends the head of a function: `) {`, `): Type {`, `) const {` or `=> {`. */
+const FUNCTION_HEAD = /(?:\)(?:: [^=]+| const| noexcept)?|=>) \{$/;
+
+/**
+ * The lengths of the functions of a file, head to brace. Formatted code tells them by how far
+ * lines are indented: a block ends at the first brace that stands where its head began.
+ */
+function functionLengths({ path, lines }: Source): { name: string; length: number }[] {
+  const indent = (line: string): number => line.length - line.trimStart().length;
+  return lines.flatMap((line, at) => {
+    if (!FUNCTION_HEAD.test(line) || /^\s*describe\b/.test(line)) return [];
+    const column = indent(line);
+    const isHead = /^\s*\)/.test(line);
+    let first = at;
+    while (isHead && (first === at || indent(lines[first]) !== column)) first--;
+    const length = lines.findIndex((each, index) => {
+      return index > at && indent(each) === column && each.trimStart().startsWith('}');
+    });
+    return [{ name: `${path}:${first + 1}`, length: length - first + 1 }];
+  });
+}
+
+test(`no function is longer than ${FUNCTION_LINES_MAX} lines`, () => {
+  const functions = code.flatMap(functionLengths);
+  // A reading that finds no functions would find no long ones either.
+  expect(functions.length).toBeGreaterThan(code.length);
+  expect(functions.filter(({ length }) => length > FUNCTION_LINES_MAX)).toEqual([]);
+});
+
+test('every page has one title, and it comes first', () => {
+  const wrong = pages.filter(({ text }) => {
+    const spoken = text.replace(/^```[^]*?^```/gm, '');
+    return !spoken.startsWith('# ') || [...spoken.matchAll(/^# /gm)].length !== 1;
+  });
+  expect(wrong.map(({ path }) => path)).toEqual([]);
+});
+
+test('every example has a README, and a test that runs it', () => {
+  const tests = sources('test/', /\.ts$/).filter(({ path }) => path !== 'test/tidy.test.ts');
+  const examples = readdirSync(`${ROOT}examples`);
+  expect(examples.filter((name) => !existsSync(`${ROOT}examples/${name}/README.md`))).toEqual([]);
+  const untested = examples.filter(
+    (name) => !tests.some(({ text }) => text.includes(`examples/${name}/`)),
+  );
+  expect(untested).toEqual([]);
+});
+
+test('the README says "not yet" of exactly the functions that only answer NOSYS', () => {
+  const readme = pages.find(({ path }) => path === 'README.md');
+  const known = new Set(PREVIEW1_ROWS.map(({ name }) => name));
+  // A paragraph, or a row of a table.
+  const passages = (readme?.text ?? '').split(/\n\s*\n|\n(?=\|)/);
+  const named = passages
+    .filter((passage) => /not yet/i.test(passage))
+    .flatMap((passage) => [...passage.matchAll(/`(\w+)`/g)].map(([, name]) => name))
+    .filter((name) => known.has(name));
+  expect([...new Set(named)].toSorted()).toEqual(PENDING_NAMES.toSorted());
+});
