@@ -8,6 +8,7 @@ import { PENDING_NAMES } from './imports/preview1/pending.js';
 import { LinkError } from './link-error.js';
 import type { Sandbox } from './sandbox.js';
 import type { ImportInfo, ModuleInfo } from './wasm/reader.js';
+import { printable } from './wasm/text.js';
 
 /** The row for an import of `parameterCount` parameters, if one is provided. */
 export function findRow(
@@ -45,9 +46,14 @@ function signature(types: readonly string[]): string {
   return `${types.length} parameter${types.length === 1 ? '' : 's'} (${types.join(', ')})`;
 }
 
+/** A module's names are its author's: they reach a terminal neutralised (B98). */
+function importName({ module, name }: ImportInfo): string {
+  return `${printable(module)}.${printable(name)}`;
+}
+
 function missingFunction(info: ImportInfo & { kind: 'function' }): string | undefined {
   const { module, name, type } = info;
-  const what = `${module}.${name}`;
+  const what = importName(info);
   const rows = IMPORT_MODULES.get(module)?.filter((row) => row.name === name) ?? [];
   const row = findRow(module, name, type.params.length);
   if (row !== undefined) {
@@ -83,7 +89,7 @@ function missingFunction(info: ImportInfo & { kind: 'function' }): string | unde
 
 function missing(info: ImportInfo): string | undefined {
   if (info.kind === 'function') return missingFunction(info);
-  const what = `${info.module}.${info.name}`;
+  const what = importName(info);
   if (info.kind === 'memory') {
     if (!info.memory.shared) return undefined;
     return (
@@ -102,7 +108,7 @@ export function linkProblems(info: ModuleInfo): string[] {
     const problem = missing(each);
     if (problem !== undefined) problems.add(problem);
     if (each.kind !== 'function') continue;
-    const key = `${each.module}.${each.name}`;
+    const key = importName(each);
     const shape = each.type.params.join();
     if ((shapes.get(key) ?? shape) !== shape) {
       problems.add(`${key}: imported twice with different parameters; a module can have one`);
@@ -132,7 +138,7 @@ export function link(
     if (each.kind !== 'function' || values[each.name] !== undefined) continue;
     const arity = each.type.params.length;
     const row = findRow(each.module, each.name, arity);
-    if (row === undefined) throw new LinkError([`${each.module}.${each.name}: not provided`]);
+    if (row === undefined) throw new LinkError([`${importName(each)}: not provided`]);
     const body = observe(row, row.bind(sandbox), sandbox);
     values[each.name] = guard(sandbox, body, arity) as WebAssembly.ImportValue;
   }

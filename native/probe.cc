@@ -68,13 +68,11 @@ class Struct {
   std::string& json_;
 };
 
-}  // namespace
-
 #define STRUCT(name) Struct(json, #name, sizeof(abi::name), alignof(abi::name))
 #define AT(name, path, member) field(path, offsetof(abi::name, member))
 
-std::string abi_layout() {
-  std::string json = "{";
+/** WASI preview1, and epoll's own. */
+void add_preview1(std::string& json) {
   STRUCT(iovec).AT(iovec, "buf", buf).AT(iovec, "len", len);
   STRUCT(prestat).AT(prestat, "tag", tag).AT(prestat, "pr_name_len", pr_name_len);
   STRUCT(fdstat)
@@ -118,7 +116,16 @@ std::string abi_layout() {
       .AT(epoll_event, "events", events)
       .AT(epoll_event, "zero", zero)
       .AT(epoll_event, "data", data);
+}
+
+/** The WasmEdge socket family. */
+void add_sockets(std::string& json) {
   STRUCT(wasi_address).AT(wasi_address, "buf", buf).AT(wasi_address, "len", len);
+  STRUCT(wasi_address_v2)
+      .AT(wasi_address_v2, "family", family)
+      .AT(wasi_address_v2, "address", address);
+  STRUCT(timeval).AT(timeval, "tv_sec", tv_sec).AT(timeval, "tv_usec", tv_usec);
+  STRUCT(linger).AT(linger, "l_onoff", l_onoff).AT(linger, "l_linger", l_linger);
   STRUCT(addrinfo)
       .AT(addrinfo, "ai_flags", ai_flags)
       .AT(addrinfo, "ai_family", ai_family)
@@ -133,11 +140,19 @@ std::string abi_layout() {
       .AT(sockaddr, "sa_family", sa_family)
       .AT(sockaddr, "sa_data_len", sa_data_len)
       .AT(sockaddr, "sa_data", sa_data);
-  return json + "}";
 }
 
 #undef AT
 #undef STRUCT
+
+}  // namespace
+
+std::string abi_layout() {
+  std::string json = "{";
+  add_preview1(json);
+  add_sockets(json);
+  return json + "}";
+}
 
 std::string errno_names() {
   std::string json = "{";

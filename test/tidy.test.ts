@@ -108,7 +108,9 @@ test('imports and sandbox know no time, no chance and no files but through the k
 
 test(`no line is longer than ${COLUMNS_MAX} columns`, () => {
   const long = code.flatMap(({ path, lines }) =>
-    lines.flatMap((line, index) => ([...line].length > COLUMNS_MAX ? [`${path}:${index + 1}`] : [])),
+    lines.flatMap((line, index) =>
+      [...line].length > COLUMNS_MAX ? [`${path}:${index + 1}`] : [],
+    ),
   );
   expect(long).toEqual([]);
 });

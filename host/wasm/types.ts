@@ -70,7 +70,10 @@ export function readLimits(cursor: Cursor): Limits {
   const index64 = (flags & LIMIT_INDEX64) !== 0;
   const shared = (flags & LIMIT_SHARED) !== 0;
   const initial = index64 ? cursor.u64() : cursor.u32();
-  if ((flags & LIMIT_MAXIMUM) === 0) return { initial, shared, index64 };
+  if ((flags & LIMIT_MAXIMUM) === 0) {
+    if (shared) cursor.malformed('it is shared without a maximum');
+    return { initial, shared, index64 };
+  }
   const maximum = index64 ? cursor.u64() : cursor.u32();
   if (maximum < initial) cursor.malformed(`maximum ${maximum} is below initial ${initial}`);
   return { initial, maximum, shared, index64 };

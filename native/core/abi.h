@@ -101,6 +101,22 @@ struct wasi_address {
   uint32_t len;
 };
 
+struct wasi_address_v2 {
+  uint16_t family;
+  uint8_t address[126];
+};
+
+/** wasi-libc's: 64-bit halves. */
+struct timeval {
+  int64_t tv_sec;
+  int64_t tv_usec;
+};
+
+struct linger {
+  int32_t l_onoff;
+  int32_t l_linger;
+};
+
 struct addrinfo {
   uint16_t ai_flags;
   uint8_t ai_family;
@@ -125,5 +141,6 @@ static_assert(sizeof(subscription) == 48 && offsetof(subscription, u) == 16, "wi
 static_assert(sizeof(event) == 32 && offsetof(event, fd_readwrite) == 16, "witx");
 static_assert(sizeof(epoll_event) == 16 && offsetof(epoll_event, data) == 8, "design.md 4.1");
 static_assert(sizeof(addrinfo) == 28 && sizeof(sockaddr) == 12, "WasmEdge");
+static_assert(sizeof(wasi_address_v2) == 128 && sizeof(timeval) == 16, "WasmEdge");
 
 }  // namespace sandpoll::abi

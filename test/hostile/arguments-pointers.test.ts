@@ -139,6 +139,18 @@ describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s fo
   });
 });
 
+test.each([[1], [0]])('B18, B20: every import sees memory that grew by %d pages', async (pages) => {
+  await withDriven(OPTIONS, async (driven) => {
+    const scene = await setScene(driven);
+    for (const named of pointerRows('long')) {
+      const { name } = named.row;
+      await driven.call('memory.grow', pages);
+      const errno = await callValid(driven, named, validArguments(scene, named));
+      expect([name, errno]).toEqual([name, ANSWERS[name] ?? 0]);
+    }
+  });
+});
+
 /** The number that the next descriptor will have: whatever leaks one raises it. */
 async function nextDescriptor(driven: Driven): Promise<number> {
   const out = resultAt(0);

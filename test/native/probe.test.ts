@@ -38,6 +38,9 @@ test('abiLayout has the sizes that abi.md gives', () => {
     itimerspec: '32/8',
     epoll_event: '16/8',
     wasi_address: '8/4',
+    wasi_address_v2: '128/2',
+    timeval: '16/8',
+    linger: '8/4',
     addrinfo: '28/4',
     sockaddr: '12/4',
   });

@@ -40,6 +40,11 @@ export class Client {
     return this.#length;
   }
 
+  /** Whether the peer has ended its side, or the connection is broken. */
+  get hasEnded(): boolean {
+    return this.#ended || this.#error !== null;
+  }
+
   /** Sends bytes; the promise is of their having been handed to the kernel. */
   async send(bytes: string | Uint8Array): Promise<void> {
     await new Promise<void>((resolve, reject) => {
@@ -62,7 +67,7 @@ export class Client {
 
   /** Takes all that comes until the peer ends its side, or breaks off. */
   async takeAll(): Promise<Buffer> {
-    while (!this.#ended && this.#error === null) await this.#more();
+    while (!this.hasEnded) await this.#more();
     return this.take(this.#length);
   }
 

@@ -154,6 +154,15 @@ export class Driven {
   }
 }
 
+/** Calls that write an array of iovec at `at`: pairs of address and length. */
+export function iovecs(at: number, pairs: readonly (readonly [number, number])[]): Call[] {
+  return pairs.map(([buf, len], index) => [
+    'store64',
+    at + 8 * index,
+    (BigInt(len) << 32n) | BigInt(buf),
+  ]);
+}
+
 /** Starts a driver guest; the caller ends it. */
 export async function startDriven(options: DrivenOptions = {}): Promise<Driven> {
   const { shape = 'long', memory = '3', args = [], env = {} } = options;

@@ -71,12 +71,16 @@ export async function runGuest(args: readonly string[]): Promise<Outcome> {
   return { status, stdout: output.stdout, stderr: output.stderr };
 }
 
-/** Starts a guest, given from the root of the repository, on a port that the system picks. */
+/**
+ * Starts a guest, given from the root of the repository, on a port that the system picks; with
+ * options for the host, and arguments of the guest's own.
+ */
 export async function startGuest(
   wasm: string,
   options: readonly string[] = [],
+  args: readonly string[] = [],
 ): Promise<GuestProcess> {
-  const child = start(['--listen', '127.0.0.1:0', ...options, wasm]);
+  const child = start(['--listen', '127.0.0.1:0', ...options, wasm, ...args]);
   const output = new Output(child);
   const port = await new Promise<number>((resolve, reject) => {
     child.stderr?.on('data', () => {

@@ -197,6 +197,7 @@ describe('a file that lies about itself', () => {
     ['an export of no function', module(section(7, [1, 1, 97, 0, 5])), 'no function 5'],
     ['an import of no kind', module(section(2, [1, 0, 0, 9, 0])), '9 is no kind of import'],
     ['a maximum below the initial', module(section(5, [1, 1, 5, 4])), 'maximum 4 is below'],
+    ['a shared memory without a maximum', module(section(5, [1, 2, 1])), 'without a maximum'],
     ['unknown limits flags', module(section(5, [1, 8, 1])), '0x8 is no limits flag'],
     ['a global neither fixed nor mutable', module(section(2, [1, 0, 0, 3, I32, 2])), 'mutability'],
     ['no value type', module(section(1, [1, 0x60, 1, 1, 0])), '0x1 is no value type'],

@@ -6,7 +6,9 @@ import {
   HttpRequest,
   HttpResponse,
   HttpServer,
+  NS_PER_MS,
   Poller,
+  env,
   exit,
   listenerFd,
 } from 'sandpoll/guest';
@@ -42,6 +44,14 @@ class Site extends HttpServer {
 /** Serves the first listener that the host has opened, until the guest is stopped. */
 export function serve(poller: Poller): void {
   const loop = new EventLoop(poller);
-  new Site(loop, listenerFd());
+  const site = new Site(loop, listenerFd());
+  const timeoutMs = env('TIMEOUT_MS');
+  if (timeoutMs !== null) setTimeouts(site, I64.parseInt(timeoutMs) * NS_PER_MS);
   exit(-loop.run());
+}
+
+function setTimeouts(site: Site, timeoutNs: i64): void {
+  site.headTimeoutNs = timeoutNs;
+  site.bodyTimeoutNs = timeoutNs;
+  site.idleTimeoutNs = timeoutNs;
 }

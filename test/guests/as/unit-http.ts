@@ -53,7 +53,10 @@ function testVersions(): void {
   parse('GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n');
   check(!request.keepAlive, 'close wins');
   check(parse('GET / HTTP/1.9\r\nHost: x\r\n\r\n') > 0 && request.minorVersion == 1, '1.9 is 1.1');
-  check(parse('GET http://x/y HTTP/1.1\r\nHost: x\r\n\r\n') > 0 && request.pathIs('/y'), 'absolute');
+  check(
+    parse('GET http://x/y HTTP/1.1\r\nHost: x\r\n\r\n') > 0 && request.pathIs('/y'),
+    'absolute',
+  );
   check(parse('OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n') > 0, 'the asterisk form');
   checkRefused('GET / HTTP/2.0\r\nHost: x\r\n\r\n', 505);
   checkRefused('GET / HTTP/1.1', 0);
@@ -179,7 +182,11 @@ function testDate(): void {
   writeDate(at, 784111777);
   checkText(String.UTF8.decodeUnsafe(at, DATE_BYTES), 'Sun, 06 Nov 1994 08:49:37 GMT', 'a date');
   writeDate(at, 1709164800);
-  checkText(String.UTF8.decodeUnsafe(at, DATE_BYTES), 'Thu, 29 Feb 2024 00:00:00 GMT', 'a leap day');
+  checkText(
+    String.UTF8.decodeUnsafe(at, DATE_BYTES),
+    'Thu, 29 Feb 2024 00:00:00 GMT',
+    'a leap day',
+  );
   const dice = new Dice();
   for (let i = 0; i < 1000; i++) {
     const seconds = <i64>dice.below(i32.MAX_VALUE) * 4;

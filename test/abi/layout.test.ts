@@ -1,0 +1,94 @@
+/**
+ * The structs of guest memory, from three sources: the host's tables, the C++ of the addon, and
+ * AssemblyScript, which a guest prints.
+ */
+import { EpollEvent, Timespec } from '#host/abi/epoll.js';
+import type { Field, Field64 } from '#host/abi/layout.js';
+import { Event, Fdstat, Iovec, Subscription } from '#host/abi/preview1.js';
+import { Address, AddressV2, Linger, Timeval } from '#host/abi/wasmedge.js';
+import { openNativeKernel } from '#host/kernel/native.js';
+import { describe, expect, test } from 'vitest';
+
+import { sandpoll } from '../support/cli.js';
+import { ROOT } from '../support/sources.js';
+
+type Fields = Readonly<Record<string, number>>;
+
+interface NativeStruct {
+  readonly size: number;
+  readonly align: number;
+  readonly fields: Fields;
+}
+
+/** Each struct of the host, its name in C++, and its fields' names there where they differ. */
+const STRUCTS = [
+  ['Iovec', Iovec, 'iovec', {}],
+  [
+    'Fdstat',
+    Fdstat,
+    'fdstat',
+    { rightsBase: 'rights_base', rightsInheriting: 'rights_inheriting' },
+  ],
+  [
+    'Subscription',
+    Subscription,
+    'subscription',
+    {
+      clockId: 'clock.id',
+      clockTimeout: 'clock.timeout',
+      clockPrecision: 'clock.precision',
+      clockFlags: 'clock.flags',
+      fd: 'fd_readwrite.fd',
+    },
+  ],
+  ['Event', Event, 'event', { nbytes: 'fd_readwrite.nbytes', flags: 'fd_readwrite.flags' }],
+  ['EpollEvent', EpollEvent, 'epoll_event', {}],
+  ['Timespec', Timespec, 'timespec', { seconds: 'tv_sec', nanoseconds: 'tv_nsec' }],
+  ['Address', Address, 'wasi_address', {}],
+  ['AddressV2', AddressV2, 'wasi_address_v2', {}],
+  ['Timeval', Timeval, 'timeval', { seconds: 'tv_sec', microseconds: 'tv_usec' }],
+  ['Linger', Linger, 'linger', { onoff: 'l_onoff', lingerSeconds: 'l_linger' }],
+] as const;
+
+const native: Readonly<Record<string, NativeStruct>> = JSON.parse(openNativeKernel().abiLayout());
+
+/** Offsets by field name, as the host has them. */
+function hostFields(struct: object): Fields {
+  const fields = Object.entries(struct).filter(([, value]) => typeof value === 'object');
+  return Object.fromEntries(
+    fields.map(([name, field]) => [name, (field as Field | Field64).offset]),
+  );
+}
+
+/** Lines of `Struct.field offset`, by struct. */
+async function assemblyScriptFields(): Promise<ReadonlyMap<string, Fields>> {
+  const { stdout } = await sandpoll([`${ROOT}test/guests/as/build/layout.wasm`]);
+  const structs = new Map<string, Record<string, number>>();
+  for (const [, struct, field, offset] of stdout.matchAll(/^(\w+)\.(\w+) (\d+)$/gm)) {
+    structs.set(struct, { ...structs.get(struct), [field]: Number(offset) });
+  }
+  return structs;
+}
+
+const assemblyScript = await assemblyScriptFields();
+
+describe.each(STRUCTS)('%s', (name, struct, nativeName, renamed) => {
+  const fields = hostFields(struct);
+
+  test('has the size, the alignment and the offsets of C++', () => {
+    const names: Readonly<Record<string, string>> = renamed;
+    const inC = Object.fromEntries(
+      Object.entries(fields).map(([field, offset]) => [names[field] ?? field, offset]),
+    );
+    const { SIZE: size, ALIGN: align } = struct;
+    expect({ size, align, fields: inC }).toEqual(native[nativeName]);
+  });
+
+  test('has the offsets of AssemblyScript', () => {
+    expect(fields).toEqual(assemblyScript.get(name));
+  });
+});
+
+test('every struct that AssemblyScript declares is compared', () => {
+  expect([...assemblyScript.keys()].toSorted()).toEqual(STRUCTS.map(([name]) => name).toSorted());
+});
