@@ -7,9 +7,11 @@ const SMALLEST_BYTES: i32 = 256;
 const SLACK_BYTES: i32 = 8;
 
 /**
- * Bytes are appended at the end and consumed from the start. The memory is not the garbage
- * collector's: `dispose` gives it back, and `at` is valid only until the next append.
+ * Bytes are appended at the end and consumed from the start. `at` is valid only until the next
+ * append. Neither the bytes nor the object are the garbage collector's, which makes them cheap:
+ * `dispose` gives the memory of the bytes back, `free` that of the object too.
  */
+@unmanaged
 export class ByteBuffer {
   private base: usize = 0;
   private start: i32 = 0;
@@ -92,6 +94,12 @@ export class ByteBuffer {
     this.base = 0;
     this.capacity = 0;
     this.clear();
+  }
+
+  /** Gives all memory back: the object must not be used any more. */
+  free(): void {
+    this.dispose();
+    heap.free(changetype<usize>(this));
   }
 
   private makeRoom(extra: i32): void {

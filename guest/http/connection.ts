@@ -51,8 +51,8 @@ export class HttpConnection extends TcpStream {
 
   onData(data: usize, length: i32): void {
     this.isActive = true;
-    const input = this.input;
-    if (input.length == 0) {
+    this.server.date.refresh();
+    if (this.input.length == 0) {
       const used = this.answerAll(data, length);
       if (used < length && this.accepts()) this.keep(data + used, length - used);
     } else {
@@ -63,8 +63,8 @@ export class HttpConnection extends TcpStream {
 
   /** The answers that did not fit are on their way: go on with the requests behind them. */
   onDrain(): void {
-    const input = this.input;
-    if (input.length == 0 || this.phase != Phase.IDLE) return;
+    if (this.phase != Phase.IDLE) return;
+    this.server.date.refresh();
     this.answerInput();
     this.sendOutput();
   }
@@ -78,8 +78,8 @@ export class HttpConnection extends TcpStream {
       this.loop.arm(this, this.server.idleTimeoutNs);
       return;
     }
+    this.server.date.refresh();
     this.refuse(408);
-    this.sendOutput();
   }
 
   onClose(errno: i32): void {
@@ -92,30 +92,34 @@ export class HttpConnection extends TcpStream {
 
   /** Answers the requests that are whole; returns how many bytes they were. */
   private answerAll(data: usize, length: i32): i32 {
-    let used = 0;
-    while (used < length && !this.isCongested) {
-      const step = this.answer(data + used, length - used);
-      if (step == 0) break;
-      used += step;
-      if (this.server.output.length >= OUTPUT_BYTES) this.sendOutput();
-      if (!this.accepts()) break;
+    const end = data + length;
+    const output = this.server.output;
+    let at = data;
+    while (at < end) {
+      const used = this.answer(at, <i32>(end - at));
+      if (used == 0) break;
+      at += used;
+      if (output.length >= OUTPUT_BYTES) {
+        this.sendOutput();
+        if (this.isCongested || !this.accepts()) break;
+      }
     }
-    return used;
+    return <i32>(at - data);
   }
 
-  /** Answers the request at `data`; returns how many bytes it was, 0 if it is not whole. */
+  /**
+   * Answers the request at `data`; returns how many bytes it was, 0 if it is not whole or was the
+   * last one.
+   */
   private answer(data: usize, length: i32): i32 {
     // An empty line before a request is passed over, as RFC 9112 §2.2 has it.
-    const first = load<u8>(data);
-    if (first == CR && length > 1 && load<u8>(data + 1) == LF) return 2;
-    if (first == CR && length == 1) return 0;
+    if (load<u8>(data) == CR) return length > 1 && load<u8>(data, 1) == LF ? 2 : 0;
     const request = this.server.request;
     const head = parseHead(request, data, length);
     if (head == 0 || head > MAX_HEAD_BYTES) return this.answerNoHead(request, data, length);
     if (request.isChunked) return this.answerChunked(request, data, length, head);
     if (request.contentLength > 0) return this.answerSized(request, data, length, head);
-    this.dispatch(request);
-    return head;
+    return this.dispatch(request) ? head : 0;
   }
 
   private answerNoHead(request: HttpRequest, data: usize, length: i32): i32 {
@@ -136,8 +140,7 @@ export class HttpConnection extends TcpStream {
     }
     request.bodyAt = data + head;
     request.bodyLength = total - head;
-    this.dispatch(request);
-    return total;
+    return this.dispatch(request) ? total : 0;
   }
 
   private answerChunked(request: HttpRequest, data: usize, length: i32, head: i32): i32 {
@@ -157,28 +160,25 @@ export class HttpConnection extends TcpStream {
     }
     request.bodyAt = body;
     request.bodyLength = decoder.bodyLength;
-    this.dispatch(request);
-    return head + used;
+    return this.dispatch(request) ? head + used : 0;
   }
 
   private continueIfExpected(request: HttpRequest): void {
     if (request.expectsContinue) this.server.output.appendAscii('HTTP/1.1 100 Continue\r\n\r\n');
   }
 
-  private dispatch(request: HttpRequest): void {
+  /** Has a whole request answered; returns whether another may follow. */
+  private dispatch(request: HttpRequest): bool {
     const server = this.server;
     const response = server.response;
-    const keepAlive = request.keepAlive;
-    let connection = keepAlive ? Connection.DEFAULT : Connection.CLOSE;
-    if (keepAlive && request.minorVersion == 0) connection = Connection.KEEP_ALIVE;
-    response.begin(connection, !request.methodIs('HEAD'));
+    response.begin(connectionAfter(request), !request.isHead);
     server.onRequest(request, response);
     if (!response.isSent) response.text(500, 'no answer\n');
     if (this.phase != Phase.IDLE) this.becomeIdle();
-    if (!keepAlive) {
-      this.sendOutput();
-      this.end();
-    }
+    if (response.connection != Connection.CLOSE) return true;
+    this.sendOutput();
+    this.end();
+    return false;
   }
 
   /** Answers with an error and ends the connection. */
@@ -252,9 +252,9 @@ export class HttpConnection extends TcpStream {
       parseHead(request, input.at, head);
       request.bodyAt = input.at + head;
       request.bodyLength = decoder.bodyLength;
-      this.dispatch(request);
+      if (!this.dispatch(request)) return;
       input.consume(before + used);
-      if (this.accepts()) this.answerInput();
+      this.answerInput();
     }
   }
 
@@ -278,6 +278,12 @@ export class HttpConnection extends TcpStream {
     if (this.accepts()) this.writeBuffer(output);
     else output.clear();
   }
+}
+
+/** What the answer to a request says about the connection. */
+function connectionAfter(request: HttpRequest): Connection {
+  if (!request.keepAlive) return Connection.CLOSE;
+  return request.minorVersion == 0 ? Connection.KEEP_ALIVE : Connection.DEFAULT;
 }
 
 function hasLineEnd(data: usize, length: i32): bool {

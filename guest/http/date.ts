@@ -12,12 +12,18 @@ const SECONDS_PER_DAY: i64 = 86400;
 const DAYS = 'ThuFriSatSunMonTueWed';
 const MONTHS = 'JanFebMarAprMayJunJulAugSepOctNovDec';
 
-/** The present date as text. */
-export class HttpDate extends Timer {
+/** A date as text. */
+@unmanaged
+export class DateText {
   /** Where its `DATE_BYTES` lie. */
-  readonly at: usize = heap.alloc(DATE_BYTES);
+  at: usize = heap.alloc(DATE_BYTES);
   /** Changes whenever the text does. */
   version: u32 = 0;
+}
+
+/** The present date. */
+export class HttpDate extends Timer {
+  readonly text: DateText = new DateText();
   private isCurrent: bool = false;
   private loop: EventLoop;
 
@@ -30,8 +36,8 @@ export class HttpDate extends Timer {
   refresh(): void {
     if (this.isCurrent) return;
     const nowNs = realtimeNs();
-    writeDate(this.at, nowNs / NS_PER_S);
-    this.version += 1;
+    writeDate(this.text.at, nowNs / NS_PER_S);
+    this.text.version += 1;
     this.isCurrent = true;
     this.loop.arm(this, NS_PER_S - (nowNs % NS_PER_S));
   }

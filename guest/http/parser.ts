@@ -20,6 +20,8 @@ const COLON: u8 = 0x3a;
 const COMMA: u8 = 0x2c;
 const SLASH: u8 = 0x2f;
 
+/** `HEAD` as four bytes read at once. */
+const HEAD: u32 = 0x44414548;
 /** `HTTP/1.1` and `HTTP/1.0` as eight bytes read at once. */
 const HTTP_1_1: u64 = 0x312e312f50545448;
 const HTTP_1_0: u64 = 0x302e312f50545448;
@@ -63,9 +65,9 @@ function refuse(request: HttpRequest, status: i32): usize {
   return 0;
 }
 
+const TOKENS: usize = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 function isToken(byte: u8): bool {
-  if (byte >= 128) return false;
-  return ((select(TOKEN_LOW, TOKEN_HIGH, byte < 64) >> (byte & 63)) & 1) != 0;
+  return load<u8>(TOKENS + byte) != 0;
 }
 
 /** The first byte from `at` on that is a control character, tabs included; or about `end`. */
@@ -95,6 +97,7 @@ function parseRequestLine(request: HttpRequest, at: usize, end: usize): usize {
   if (load<u8>(next) != SPACE || next == at) return refuse(request, 400);
   request.methodAt = at;
   request.methodLength = <i32>(next - at);
+  request.isHead = next - at == 4 && load<u32>(at) == HEAD;
   const target = ++next;
   while (next < end && <u8>(load<u8>(next) - 0x21) < 0x5e) next++;
   if (next == end) return 0;
@@ -204,7 +207,7 @@ function understand(
   // By length first: nearly every other header is told from these by it.
   switch (nameLength) {
     case 4:
-      return i32(equalsAsciiIgnoreCase(name, 4, 'host'));
+      return i32((load<u32>(name) | 0x20202020) == 0x74736f68);
     case 6:
       if (!equalsAsciiIgnoreCase(name, 6, 'expect')) return 0;
       return understandExpect(request, value, trimEnd(value, end));

@@ -26,6 +26,8 @@ export class HttpRequest {
   /** Where `findHeader` found the value. */
   valueAt: usize = 0;
   valueLength: i32 = 0;
+  /** Whether the method is HEAD: the answer has no body. */
+  isHead: bool = false;
   /** Whether `Connection` says so. */
   saysClose: bool = false;
   saysKeepAlive: bool = false;

@@ -1,7 +1,7 @@
 /** Answers: put together ahead of time, or for one request. */
 
 import { ByteBuffer } from '../bytes';
-import { DATE_BYTES, HttpDate } from './date';
+import { DATE_BYTES, DateText } from './date';
 
 const DEFAULT_TYPE = 'text/plain; charset=utf-8';
 
@@ -13,9 +13,9 @@ export const enum Connection {
   CLOSE,
 }
 
-/** An answer put together once, so that sending it is one copy of bytes. */
+/** An answer put together once, so that sending it is one copy of bytes. It is never freed. */
+@unmanaged
 export class HttpPage {
-  readonly status: i32;
   /** The bytes: head, empty line, body. */
   private bytes: ByteBuffer = new ByteBuffer();
   private dateOffset: i32 = 0;
@@ -25,17 +25,17 @@ export class HttpPage {
 
   /** A page of a text, with header lines of its own if wanted: `Allow: GET\r\n`. */
   constructor(status: i32, text: string, type: string = DEFAULT_TYPE, headers: string = '') {
-    this.status = status;
     const body = String.UTF8.encode(text);
     const bytes = this.bytes;
-    this.dateOffset = appendHead(bytes, status, type, headers, body.byteLength);
+    this.dateOffset = appendHead(bytes, status, type, body.byteLength);
+    bytes.appendAscii(headers);
     this.headLength = bytes.length;
     bytes.appendAscii('\r\n');
     bytes.append(changetype<usize>(body), body.byteLength);
   }
 
   /** Appends the page to what is to be sent. */
-  appendTo(output: ByteBuffer, date: HttpDate, connection: Connection, withBody: bool): void {
+  appendTo(output: ByteBuffer, date: DateText, connection: Connection, withBody: bool): void {
     const bytes = this.bytes;
     if (this.dateVersion != date.version) {
       memory.copy(bytes.at + this.dateOffset, date.at, DATE_BYTES);
@@ -53,18 +53,20 @@ export class HttpPage {
 }
 
 /** The answer to one request. Exactly one of `page`, `text` and `bytes` is called for each. */
+@unmanaged
 export class HttpResponse {
   /** Whether it has been given. */
   isSent: bool = false;
   /** What becomes of the connection. */
   connection: Connection = Connection.DEFAULT;
 
-  private readonly output: ByteBuffer;
-  private readonly date: HttpDate;
-  private headers: string = '';
   private withBody: bool = true;
+  private output: ByteBuffer;
+  private date: DateText;
+  /** Header lines for an answer that is not a page. */
+  private headers: ByteBuffer = new ByteBuffer();
 
-  constructor(output: ByteBuffer, date: HttpDate) {
+  constructor(output: ByteBuffer, date: DateText) {
     this.output = output;
     this.date = date;
   }
@@ -74,19 +76,21 @@ export class HttpResponse {
     this.isSent = false;
     this.connection = connection;
     this.withBody = withBody;
-    if (this.headers.length != 0) this.headers = '';
+    this.headers.clear();
   }
 
   /** Adds a header to an answer that is not a page. */
   header(name: string, value: string): void {
-    this.headers += name + ': ' + value + '\r\n';
+    this.headers.appendAscii(name);
+    this.headers.appendAscii(': ');
+    this.headers.appendAscii(value);
+    this.headers.appendAscii('\r\n');
   }
 
   /** Answers with a page. */
   page(page: HttpPage): void {
     if (this.isSent) return;
     this.isSent = true;
-    this.date.refresh();
     page.appendTo(this.output, this.date, this.connection, this.withBody);
   }
 
@@ -100,11 +104,11 @@ export class HttpResponse {
   bytes(status: i32, type: string, data: usize, length: i32): void {
     if (this.isSent) return;
     this.isSent = true;
-    this.date.refresh();
     const output = this.output;
     const before = output.length;
-    const dateOffset = appendHead(output, status, type, this.headers, length);
+    const dateOffset = appendHead(output, status, type, length);
     memory.copy(output.at + before + dateOffset, this.date.at, DATE_BYTES);
+    output.append(this.headers.at, this.headers.length);
     appendConnection(output, this.connection);
     output.appendAscii('\r\n');
     if (this.withBody) output.append(data, length);
@@ -121,7 +125,6 @@ function appendHead(
   output: ByteBuffer,
   status: i32,
   type: string,
-  headers: string,
   bodyLength: i32,
 ): i32 {
   const before = output.length;
@@ -137,7 +140,6 @@ function appendHead(
   output.appendAscii('\r\nContent-Length: ');
   output.appendDecimal(bodyLength);
   output.appendAscii('\r\n');
-  output.appendAscii(headers);
   return dateOffset;
 }
 

@@ -36,12 +36,15 @@ export abstract class HttpServer extends TcpListener {
   readonly response: HttpResponse;
   /** The answers to all requests of one segment, which leave together. */
   readonly output: ByteBuffer;
+  readonly date: HttpDate;
 
   constructor(loop: EventLoop, fd: i32) {
     super(loop, fd);
     const output = new ByteBuffer();
     this.output = output;
-    this.response = new HttpResponse(output, new HttpDate(loop));
+    const date = new HttpDate(loop);
+    this.date = date;
+    this.response = new HttpResponse(output, date.text);
   }
 
   /** Called with each request; answer it before returning. */

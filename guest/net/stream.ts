@@ -151,7 +151,8 @@ export abstract class TcpStream extends Handler {
     if (this.fd < 0) return;
     this.loop.close(this);
     const outgoing = this.outgoing;
-    if (outgoing !== null) outgoing.dispose();
+    if (outgoing !== null) outgoing.free();
+    this.outgoing = null;
     this.pendingBytes = 0;
     this.ending = Ending.CLOSE;
     this.onClose(errno);

@@ -6,6 +6,7 @@ import type { Worker } from 'node:worker_threads';
 import { type Guest, startGuest } from '../guest.js';
 import { mapFrames } from '../source-map.js';
 import type { Outcome } from '../trap.js';
+import { escapeControls } from '../wasm/text.js';
 import type { RunOptions } from './options.js';
 import { readModuleFile } from './files.js';
 
@@ -22,8 +23,9 @@ export const Status = {
 /** A process status has 8 bits: a larger code must not look like success. */
 const CODE_MAX = 255;
 
+/** What a guest wrote stands in some of these lines: its control characters do not pass. */
 function say(line: string): void {
-  writeSync(2, `${line}\n`);
+  writeSync(2, `${escapeControls(line)}\n`);
 }
 
 /** A source map beside the module, if there is one that can be read. */

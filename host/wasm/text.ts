@@ -9,8 +9,14 @@ const NAME_CHARACTERS_MAX = 120;
  * the direction of text, are written as escapes, and the end of a very long one is left off.
  */
 export function printable(name: string): string {
-  const shown = name.length > NAME_CHARACTERS_MAX ? `${name.slice(0, NAME_CHARACTERS_MAX)}…` : name;
-  return shown.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
+  return escapeControls(
+    name.length > NAME_CHARACTERS_MAX ? `${name.slice(0, NAME_CHARACTERS_MAX)}…` : name,
+  );
+}
+
+/** Text of a guest's choosing as one line that does nothing to a terminal (B98). */
+export function escapeControls(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
     return `\\u{${(character.codePointAt(0) as number).toString(16)}}`;
   });
 }

@@ -1,5 +1,5 @@
 /** A client that speaks RESP2, the protocol of Redis. */
-import { Client } from '../support/client.ts';
+import { Client } from '../support/client.js';
 
 /**
  * A reply: an integer as a number, a simple string without its `+`, an error with its `-`, a bulk
@@ -9,7 +9,7 @@ export type Reply = string | number | null | Reply[];
 
 /** A request as an array of bulk strings; texts are Latin-1. */
 export function encode(...parts: (string | Buffer)[]): Buffer {
-  const pieces = [Buffer.from(`*${parts.length}\r\n`)];
+  const pieces: Buffer[] = [Buffer.from(`*${parts.length}\r\n`)];
   for (const part of parts) {
     const bytes = typeof part === 'string' ? Buffer.from(part, 'latin1') : part;
     pieces.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
@@ -21,7 +21,7 @@ export function encode(...parts: (string | Buffer)[]): Buffer {
 export class RespClient {
   /** The connection itself, for bytes that are no requests, or no replies. */
   readonly raw: Client;
-  #unparsed = Buffer.alloc(0);
+  #unparsed: Buffer = Buffer.alloc(0);
 
   constructor(raw: Client) {
     this.raw = raw;

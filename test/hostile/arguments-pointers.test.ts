@@ -144,6 +144,7 @@ test.each([[1], [0]])('B18, B20: every import sees memory that grew by %d pages'
     const scene = await setScene(driven);
     for (const named of pointerRows('long')) {
       const { name } = named.row;
+      await writeInputs(driven, scene);
       await driven.call('memory.grow', pages);
       const errno = await callValid(driven, named, validArguments(scene, named));
       expect([name, errno]).toEqual([name, ANSWERS[name] ?? 0]);

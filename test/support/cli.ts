@@ -13,11 +13,17 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** Runs `sandpoll` with `args` to its end, by itself if nothing else is said. */
-export async function sandpoll(args: readonly string[], options: SpawnOptions = {}): Promise<Run> {
+export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
+  /** A descriptor to be its standard input; none for `/dev/null`. */
+  readonly stdin?: number;
+}
+
+/** Runs `sandpoll` with `args` to its end. */
+export async function sandpoll(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  const { stdin = 'ignore', ...others } = options;
   const child = spawn(process.execPath, [MAIN, ...args], {
-    ...options,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    ...others,
+    stdio: [stdin, 'pipe', 'pipe'],
   });
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);

@@ -2,7 +2,7 @@
 import { type Socket, connect } from 'node:net';
 
 import { type NetGrants, DEFAULT_LIMITS, NO_GRANTS, parseListen, parseNetRule } from '#host/index.js';
-import { type Guest, startGuest } from '#host/guest.js';
+import { startGuest } from '#host/guest.js';
 import type { Limits } from '#host/grants.js';
 import type { Outcome } from '#host/trap.js';
 import { expect } from 'vitest';
@@ -33,12 +33,19 @@ export interface DrivenOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export class Driven {
-  readonly guest: Guest;
-  /** What the host said about the guest. */
-  readonly reports: readonly string[];
+/** A driver guest somewhere: in this process or another. */
+export interface DrivenHost {
   /** Port of the guest's listener. */
   readonly port: number;
+  /** How it ended. */
+  readonly ended: Promise<Outcome>;
+  readonly stop: () => Promise<Outcome>;
+  /** What the host said about the guest. */
+  readonly reports: readonly string[];
+}
+
+export class Driven {
+  readonly host: DrivenHost;
   readonly #shape: Shape;
   readonly #operations: readonly string[];
   readonly #control: Socket;
@@ -46,13 +53,11 @@ export class Driven {
   #received = Buffer.alloc(0);
   #wake = (): void => {};
 
-  constructor(guest: Guest, reports: readonly string[], shape: Shape) {
-    this.guest = guest;
-    this.reports = reports;
+  constructor(host: DrivenHost, shape: Shape) {
+    this.host = host;
     this.#shape = shape;
     this.#operations = operationNames(shape);
-    this.port = Number(new URL(guest.listeners[0].url).port);
-    this.#control = connect(this.port, '127.0.0.1');
+    this.#control = connect(host.port, '127.0.0.1');
     this.#control.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk]);
       this.#wake();
@@ -76,7 +81,7 @@ export class Driven {
     return result;
   }
 
-  /** Starts a call that may block; `answered` tells whether it has ended. */
+  /** Starts a call that may block, or never come back. */
   start(name: string, ...args: (number | bigint)[]): Promise<number> {
     const result = this.call(name, ...args);
     result.catch(() => {});
@@ -84,7 +89,15 @@ export class Driven {
   }
 
   async write(at: number, bytes: Uint8Array): Promise<void> {
-    await this.calls(Array.from(bytes, (byte, index) => ['store8', at + index, byte]));
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const words = Math.floor(bytes.length / 8);
+    const calls = Array.from({ length: words }, (_each, index): Call => {
+      return ['store64', at + 8 * index, view.getBigUint64(8 * index, true)];
+    });
+    const rest = Array.from(bytes.subarray(8 * words), (byte, index): Call => {
+      return ['store8', at + 8 * words + index, byte];
+    });
+    await this.calls([...calls, ...rest]);
   }
 
   async read(at: number, length: number): Promise<Uint8Array> {
@@ -98,7 +111,7 @@ export class Driven {
 
   /** Opens a connection to the guest's listener; it is closed with the guest. */
   async dial(): Promise<Socket> {
-    const socket = connect(this.port, '127.0.0.1');
+    const socket = connect(this.host.port, '127.0.0.1');
     this.#peers.push(socket);
     socket.on('error', () => {});
     await new Promise((resolve, reject) => {
@@ -122,7 +135,7 @@ export class Driven {
   /** Ends the connection, upon which the guest ends; its outcome. */
   async end(): Promise<Outcome> {
     this.#control.end();
-    const outcome = await this.guest.ended;
+    const outcome = await this.host.ended;
     this.#control.destroy();
     for (const peer of this.#peers) peer.destroy();
     return outcome;
@@ -182,7 +195,11 @@ export async function startDriven(options: DrivenOptions = {}): Promise<Driven> 
       reports.push(line);
     },
   });
-  return new Driven(guest, reports, shape);
+  const port = Number(new URL(guest.listeners[0].url).port);
+  const driven = new Driven({ port, reports, ended: guest.ended, stop: guest.stop }, shape);
+  // Answers once it is connected: from here on what is open stays as it is.
+  await driven.call('memory.size');
+  return driven;
 }
 
 /**

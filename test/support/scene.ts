@@ -152,7 +152,7 @@ export const LOOK_AT_MARKERS: readonly Call[] = [
 /** Writes what the arguments point to. */
 export async function writeInputs(driven: Driven, scene: Scene, shift = 0): Promise<void> {
   const base = BASE + shift;
-  const bytes = new Uint8Array(OUT);
+  const bytes = new Uint8Array(LENGTH + 8);
   const view = new DataView(bytes.buffer);
   view.setUint32(IOVS, base + DATA, true);
   view.setUint32(IOVS + 4, 8, true);

@@ -20,6 +20,10 @@ const FLAGS: u32 = FREE | LEFT_FREE;
 const PAGE_BYTES: u32 = 65536;
 /** The smallest arena worth having. */
 const ARENA_PAGES_MIN: u32 = 16;
+/** Size in bytes of the blocks kept for requests and replies that must wait: see `allocateSpare`. */
+const SPARE_BYTES: u32 = 65536;
+/** They take a sixteenth of the arena, and are at least two for requests and two for replies. */
+const SPARES_MIN: u32 = 4;
 /** The largest block in bytes: sizes stay far from 2^32, so that no sum of two wraps. */
 const ALLOCATE_BYTES_MAX: u32 = 1 << 30;
 
@@ -33,6 +37,10 @@ const bitmap: usize = memory.data(32, 8);
 
 let arenaBytes: u32 = 0;
 let allocatedBytes: u32 = 0;
+/** The first spare block that is not in use, which holds the address of the next; or 0. */
+let spare: usize = 0;
+/** Where the spare blocks end; they are the first ones. */
+let sparesEnd: usize = 0;
 
 /**
  * Takes the arena from the host: `bytes`, or half of it, a quarter and so on where the host gives
@@ -51,9 +59,21 @@ export function arenaInitialize(bytes: u32, runtimeBytes: u32): bool {
     store<u32>(block, 0);
     store<u32>(block + size, 0);
     insertFree(block, size);
+    setSparesAside(max(SPARES_MIN, (arenaBytes >> 4) / SPARE_BYTES));
     return true;
   }
   return false;
+}
+
+function setSparesAside(count: u32): void {
+  for (; count != 0; count--) {
+    const block = allocate(SPARE_BYTES);
+    sparesEnd = block + SPARE_BYTES;
+    release(block);
+  }
+  // They count as used only while they are.
+  arenaBytes -= allocatedBytes;
+  allocatedBytes = 0;
 }
 
 /** The size of the arena in bytes. */
@@ -80,15 +100,21 @@ export function allocate(bytes: u32): usize {
 
 /** As `allocate`, for what stays: an eighth of the arena is not for it. */
 export function allocateData(bytes: u32): usize {
-  return leaves(arenaBytes >> 3, bytes) ? allocate(bytes) : 0;
+  const limit = arenaBytes - (arenaBytes >> 3);
+  return <u64>allocatedBytes + bytes <= limit ? allocate(bytes) : 0;
 }
 
 /**
- * As `allocate`, for what can become large: a sixteenth of the arena is not for it, so that there
- * is room for the up to 64 KiB of requests and replies that must wait.
+ * As `allocate`, for requests and replies that must wait, at most 64 KiB of each: when memory is
+ * full, or in too many pieces, there are still the spare blocks.
  */
-export function allocateLarge(bytes: u32): usize {
-  return leaves(arenaBytes >> 4, bytes) ? allocate(bytes) : 0;
+export function allocateSpare(bytes: u32): usize {
+  const block = allocate(bytes);
+  if (block != 0 || bytes > SPARE_BYTES || spare == 0) return block;
+  const taken = spare;
+  spare = load<u32>(taken);
+  allocatedBytes += sizeOf(taken - HEADER_BYTES);
+  return taken;
 }
 
 /** Gives a block back; 0 is nothing. */
@@ -97,6 +123,11 @@ export function release(payload: usize): void {
   let block = payload - HEADER_BYTES;
   let size = sizeOf(block);
   allocatedBytes -= size;
+  if (payload < sparesEnd) {
+    store<u32>(payload, <u32>spare);
+    spare = payload;
+    return;
+  }
   const right = block + size;
   if (load<u32>(right) & FREE) {
     removeFree(right);
@@ -111,11 +142,11 @@ export function release(payload: usize): void {
   insertFree(block, size);
 }
 
-/** Moves a block to a large one of at least `bytes`; returns 0, and leaves it be, if there is none. */
+/** Moves a block to one of at least `bytes`; if there is none, leaves it be: 0. */
 export function reallocate(payload: usize, bytes: u32): usize {
   const capacity = capacityOf(payload);
   if (bytes <= capacity) return payload;
-  const moved = allocateLarge(bytes);
+  const moved = allocate(bytes);
   if (moved == 0) return 0;
   memory.copy(moved, payload, capacity);
   release(payload);
@@ -125,11 +156,6 @@ export function reallocate(payload: usize, bytes: u32): usize {
 /** How many bytes the block can hold: at least what was asked for. */
 export function capacityOf(payload: usize): u32 {
   return sizeOf(payload - HEADER_BYTES) - HEADER_BYTES;
-}
-
-/** Whether `kept` bytes are free after `bytes` more are taken. */
-function leaves(kept: u32, bytes: u32): bool {
-  return <u64>allocatedBytes + bytes + kept <= arenaBytes;
 }
 
 function sizeOf(block: usize): u32 {
@@ -173,7 +199,7 @@ function insertFree(block: usize, size: u32): void {
   if (next) store<u32>(next + 8, <u32>block);
   store<u32>(head, <u32>block);
   const word = bitmap + ((bin >> 6) << 3);
-  store<u64>(word, load<u64>(word) | (<u64>1 << (bin & 63)));
+  store<u64>(word, load<u64>(word) | ((<u64>1) << (bin & 63)));
 }
 
 function removeFree(block: usize): void {
@@ -188,7 +214,7 @@ function removeFree(block: usize): void {
     store<u32>(heads + (bin << 2), next);
     if (next == 0) {
       const word = bitmap + ((bin >> 6) << 3);
-      store<u64>(word, load<u64>(word) & ~(<u64>1 << (bin & 63)));
+      store<u64>(word, load<u64>(word) & ~((<u64>1) << (bin & 63)));
     }
   }
   store<u32>(block, load<u32>(block) & ~FREE);

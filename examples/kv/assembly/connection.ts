@@ -12,7 +12,7 @@ import {
   send,
   shutdown,
 } from 'sandpoll/guest';
-import { allocate, capacityOf, reallocate, release } from './arena';
+import { allocateSpare, capacityOf, reallocate, release } from './arena';
 import { clockTick } from './clock';
 import { execute } from './commands/index';
 import { Reply } from './reply';
@@ -174,7 +174,7 @@ export class Connection extends Handler {
       this.outputFrom = sent;
       return true;
     }
-    this.output = allocate(left);
+    this.output = allocateSpare(left);
     if (this.output != 0) memory.copy(this.output, reply.bytes + sent, left);
     return this.output != 0;
   }
@@ -201,7 +201,7 @@ export class Connection extends Handler {
     const isThere = at - this.input < this.inputLength;
     const capacity: u32 = this.input == 0 ? 0 : capacityOf(this.input);
     let block = this.input;
-    if (capacity < length || capacity > 2 * (length + GROW_BYTES)) block = allocate(length);
+    if (capacity < length || capacity > 2 * (length + GROW_BYTES)) block = allocateSpare(length);
     if (block == 0 && !isThere) return false;
     if (block == 0) block = this.input;
     memory.copy(block, at, length);

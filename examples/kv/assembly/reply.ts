@@ -1,7 +1,7 @@
 /** Replies in RESP2: written one after the other into one buffer, and sent together. */
 
 import { writeAscii, writeDecimal } from 'sandpoll/guest';
-import { allocate, allocateLarge, release } from './arena';
+import { allocate, release } from './arena';
 
 const PLUS: u8 = 0x2b;
 const MINUS: u8 = 0x2d;
@@ -9,7 +9,7 @@ const COLON: u8 = 0x3a;
 const DOLLAR: u8 = 0x24;
 const STAR: u8 = 0x2a;
 const CR_LF: u16 = 0x0a0d;
-/** The buffer's usual size in bytes: once it is full, replies are sent before others are written. */
+/** The buffer's usual size in bytes: once it is full, it is sent before more is written. */
 const REPLY_BYTES: u32 = 65536;
 /** Room that is kept for a command's short reply, or its error. */
 const RESERVE_BYTES: u32 = 1024;
@@ -195,7 +195,7 @@ export class Reply {
   }
 
   private growTo(capacity: u32): bool {
-    const bytes = allocateLarge(capacity);
+    const bytes = allocate(capacity);
     if (bytes == 0) return false;
     memory.copy(bytes, this.bytes, this.length);
     if (this.bytes != this.usual) release(this.bytes);

@@ -140,7 +140,7 @@ export class Request {
     for (let k: u32 = 0; k < length; k++) {
       const byte = load<u8>(from + k);
       const capital = byte - 0x61 < 26 ? byte - 0x20 : byte;
-      word |= <u64>capital << (k << 3);
+      word |= (<u64>capital) << (k << 3);
     }
     return word;
   }
@@ -266,8 +266,7 @@ export class Request {
   private grow(): bool {
     const capacity = max(this.capacity << 1, ARGUMENTS_KEPT);
     const bytes = capacity * ARGUMENT_BYTES;
-    const moved =
-      this.arguments == 0 ? allocate(bytes) : reallocate(this.arguments, bytes);
+    const moved = this.arguments == 0 ? allocate(bytes) : reallocate(this.arguments, bytes);
     if (moved == 0) return false;
     this.arguments = moved;
     this.capacity = capacity;
@@ -278,6 +277,6 @@ export class Request {
 /** A word of at most 8 capitals as `Request.word` gives it. */
 export function packWord(text: string): u64 {
   let word: u64 = 0;
-  for (let i = 0; i < text.length; i++) word |= <u64>text.charCodeAt(i) << (i << 3);
+  for (let i = 0; i < text.length; i++) word |= (<u64>text.charCodeAt(i)) << (i << 3);
   return word;
 }

@@ -23,7 +23,7 @@ import { tableInitialize } from './table';
 
 const USAGE =
   'usage: sandpoll run --listen ADDR kv.wasm ' +
-  '[--maxmemory 256mb] [--maxclients 10000] [--proto-max-bulk-len 16mb]\n';
+  '[--maxmemory 256mb] [--maxclients 1000] [--proto-max-bulk-len 16mb]\n';
 const WRONG_USAGE = 2;
 const OUT_OF_MEMORY = 1;
 

@@ -5,7 +5,7 @@ export let maxMemoryBytes: u32 = 256 << 20;
 /** The longest string a client may send, in bytes: `--proto-max-bulk-len`. */
 export let bulkBytesMax: u32 = 16 << 20;
 /** Connections at a time: `--maxclients`. */
-export let clientsMax: u32 = 10_000;
+export let clientsMax: u32 = 1000;
 
 /** The most strings in one command, as Redis has it. */
 export const ARGUMENTS_MAX: u32 = 1 << 20;

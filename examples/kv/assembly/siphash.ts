@@ -43,7 +43,7 @@ export function sipHash(bytes: usize, length: u32): u64 {
 
 /** The up to 7 bytes that are left, and the length in the highest byte. */
 function lastWord(at: usize, length: u32): u64 {
-  let word = <u64>length << 56;
-  for (let i: u32 = 0; i < (length & 7); i++) word |= <u64>load<u8>(at + i) << (i << 3);
+  let word = (<u64>length) << 56;
+  for (let i: u32 = 0; i < (length & 7); i++) word |= (<u64>load<u8>(at + i)) << (i << 3);
   return word;
 }

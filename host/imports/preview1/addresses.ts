@@ -1,4 +1,5 @@
 /** Socket addresses between the WasmEdge family's guest memory and the sandbox's `address`. */
+import type { GuestMemory } from '../../abi/memory.js';
 import { Address, AddressFamily, AddressV2 } from '../../abi/wasmedge.js';
 import {
   AF_INET,
@@ -12,6 +13,7 @@ import {
   sockaddrPathBytes,
 } from '../../address.js';
 import { LinuxErrno } from '../../errno.js';
+import type { Handle, SockaddrBuffer } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 
 const INET4_BYTES = 4;
@@ -57,28 +59,59 @@ function guestFamily(family: number): number {
   return family === AF_UNIX ? AddressFamily.UNIX : AddressFamily.UNSPEC;
 }
 
+/** Whether the sandbox's address fits a buffer of `len` bytes: 128 (v2) takes any. */
+function fitsSlot(address: SockaddrBuffer, len: number): boolean {
+  if (len >= AddressV2.SIZE) return true;
+  return sockaddrFamily(address) !== AF_UNIX && sockaddrIpBytes(address).length <= len;
+}
+
+/** Whether `len` bytes at `buf` can take an address at all: 0, `-EFAULT` or `-EINVAL`. */
+function checkSlot(memory: GuestMemory, buf: number, len: number): number {
+  if (!memory.fits(buf, len)) return -LinuxErrno.FAULT;
+  return len < INET4_BYTES ? -LinuxErrno.INVAL : 0;
+}
+
+/**
+ * Checks that the buffer behind the `__wasi_address_t` at `at` can take a sender's address, for
+ * a datagram socket one of the socket's own family: before a datagram is spent on it (B7).
+ * Returns 0, `-EFAULT` or `-EINVAL`.
+ */
+export function probeAddress(
+  sandbox: Sandbox,
+  at: number,
+  handle: Handle,
+  datagram: boolean,
+): number {
+  const { memory } = sandbox;
+  if (!memory.fits(at, Address.SIZE)) return -LinuxErrno.FAULT;
+  const len = Address.len.get(memory.view, at);
+  const slot = checkSlot(memory, Address.buf.get(memory.view, at), len);
+  if (slot < 0 || !datagram || len >= AddressV2.SIZE) return slot;
+  const named = sandbox.kernel.getsockname(handle, sandbox.address);
+  if (named < 0) return named;
+  return fitsSlot(sandbox.address, len) ? 0 : -LinuxErrno.INVAL;
+}
+
 /**
  * Writes the sandbox's address to the buffer behind the `__wasi_address_t` at `at`: all of 128
- * bytes (v2), or the bare 4 or 16 bytes where they fit (v1). With `probe` it only checks that
- * the buffer can take an answer. Returns 0, `-EFAULT` or `-EINVAL`.
+ * bytes (v2), or the bare 4 or 16 bytes where they fit (v1). Returns 0, `-EFAULT` or `-EINVAL`.
  */
-export function writeAddress(sandbox: Sandbox, at: number, probe: boolean): number {
+export function writeAddress(sandbox: Sandbox, at: number): number {
   const { memory, address } = sandbox;
   if (!memory.fits(at, Address.SIZE)) return -LinuxErrno.FAULT;
   const buf = Address.buf.get(memory.view, at);
   const len = Address.len.get(memory.view, at);
-  if (!memory.fits(buf, len)) return -LinuxErrno.FAULT;
-  if (len < INET4_BYTES) return -LinuxErrno.INVAL;
-  if (probe) return 0;
+  const slot = checkSlot(memory, buf, len);
+  if (slot < 0) return slot;
+  if (!fitsSlot(address, len)) return -LinuxErrno.INVAL;
   const unix = sockaddrFamily(address) === AF_UNIX;
   const body = unix ? sockaddrPathBytes(address) : sockaddrIpBytes(address);
-  if (len >= AddressV2.SIZE) {
-    memory.bytes.fill(0, buf, buf + AddressV2.SIZE);
-    AddressV2.family.set(memory.view, buf, guestFamily(sockaddrFamily(address)));
-    memory.bytes.set(body, buf + AddressV2.address.offset);
+  if (len < AddressV2.SIZE) {
+    memory.bytes.set(body, buf);
     return 0;
   }
-  if (unix || body.length > len) return -LinuxErrno.INVAL;
-  memory.bytes.set(body, buf);
+  memory.bytes.fill(0, buf, buf + AddressV2.SIZE);
+  AddressV2.family.set(memory.view, buf, guestFamily(sockaddrFamily(address)));
+  memory.bytes.set(body, buf + AddressV2.address.offset);
   return 0;
 }

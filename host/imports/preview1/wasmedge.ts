@@ -10,7 +10,7 @@ import { Access, Kind } from '../../descriptors.js';
 import { Errno, LinuxErrno, wasiErrno, wasiStatus } from '../../errno.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
-import { readAddress, writeAddress } from './addresses.js';
+import { probeAddress, readAddress, writeAddress } from './addresses.js';
 import { receiveFlags } from './sock.js';
 import { SOCKOPT_ROWS, nodelay } from './sockopt.js';
 import { MSG_TRUNC, isSocket, notSocket, receive, transmit } from './transfer.js';
@@ -144,12 +144,11 @@ function receiveFrom(
   const datagram = kind === Kind.DATAGRAM;
   const room = memory.iovecBytes(count);
   const flags = receiveFlags(riflags) | (datagram ? MSG_TRUNC : 0);
-  // An address slot that cannot hold any answer is refused before a datagram is spent on it.
-  const slot = writeAddress(sandbox, address >>> 0, true);
+  const slot = probeAddress(sandbox, address >>> 0, descriptors.handle(fd), datagram);
   if (slot < 0) return wasiErrno(slot);
   const n = receive(sandbox, fd, count, flags, sandbox.address);
   if (n < 0) return wasiErrno(n);
-  const written = writeAddress(sandbox, address >>> 0, false);
+  const written = writeAddress(sandbox, address >>> 0);
   if (written < 0) return wasiErrno(written);
   if (port !== -1) memory.view.setUint16(port >>> 0, sockaddrPort(sandbox.address), true);
   memory.view.setUint32(size >>> 0, Math.min(n, room), true);
@@ -268,7 +267,7 @@ function socketAddress(
     ? kernel.getpeername(handle, sandbox.address)
     : kernel.getsockname(handle, sandbox.address);
   if (result < 0) return wasiErrno(result);
-  const written = writeAddress(sandbox, address >>> 0, false);
+  const written = writeAddress(sandbox, address >>> 0);
   if (written < 0) return wasiErrno(written);
   const inet6 = sockaddrFamily(sandbox.address) === AF_INET6;
   // v1 answers 4 or 6, as its guests expect, not an address family.
