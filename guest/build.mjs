@@ -5,6 +5,7 @@
  *     test/guests/as/*.ts                        ->  test/guests/as/build/*.wasm
  *
  * Other files of examples/NAME/assembly are what those import. The options are in asconfig.json.
+ * What is named …-poll is portable: even `abort` is made of preview1.
  * `--force` compiles everything again, `--text` writes the text format beside it.
  */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
@@ -16,6 +17,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const force = process.argv.includes('--force');
 const text = process.argv.includes('--text');
 
+const PORTABLE_ABORT = 'abort=~lib/sandpoll/guest/abort/abort';
 /** What every guest depends on, besides the sources that it imports. */
 const common = ['guest/build.mjs', 'asconfig.json', 'node_modules/assemblyscript/package.json'];
 
@@ -66,6 +68,7 @@ async function compile(asc, entry) {
   const sources = new Set();
   const outputs = new Map();
   const options = [entry, '--config', 'asconfig.json', '--outFile', `${output}.wasm`];
+  if (output.endsWith('-poll')) options.push('--use', PORTABLE_ABORT);
   if (text) options.push('--textFile', `${output}.wat`);
   const { error } = await asc.main([...options, '--baseDir', root], {
     stdout: process.stdout,

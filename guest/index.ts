@@ -4,6 +4,7 @@
  * Nothing here throws. A result is `>= 0`, or minus an `Errno`.
  */
 
+export { abort } from './abort';
 export { ByteBuffer } from './bytes';
 export { NS_PER_MS, NS_PER_S, monotonicNs, realtimeNs } from './clock';
 export { Errno } from './errno';

@@ -6,7 +6,8 @@ import { GuestMemory } from './abi/memory.js';
 import { AF_UNIX, type Transport, sockaddrFamily } from './address.js';
 import { type DescriptorTable, Kind } from './descriptors.js';
 import { LinuxErrno } from './errno.js';
-import { type AddressUse, type Grants, denialText, judge } from './grants.js';
+import type { Grants } from './grants.js';
+import { type AddressUse, denialText, judge } from './grants/judge.js';
 import { type Handle, type Kernel, SOCKADDR_BYTES } from './kernel/kernel.js';
 import type { Outcome } from './trap.js';
 

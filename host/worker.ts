@@ -4,11 +4,10 @@ import { parentPort } from 'node:worker_threads';
 
 import { DescriptorTable } from './descriptors.js';
 import type { Grants } from './grants.js';
-import { tracer } from './imports/trace.js';
 import type { TraceGroup } from './trace-groups.js';
 import { openNativeKernel } from './kernel/native.js';
 import type { Session } from './kernel/kernel.js';
-import { link, linkProblems } from './link.js';
+import { type Observe, link, linkProblems } from './link.js';
 import { Sandbox } from './sandbox.js';
 import { type Outcome, trapped } from './trap.js';
 import type { ModuleInfo } from './wasm/reader.js';
@@ -50,7 +49,14 @@ function entry(instance: WebAssembly.Instance): () => void {
   return (start ?? initialize) as () => void;
 }
 
-function run(start: WorkerStart): void {
+/** What `--trace` does; loaded only where it is asked for. */
+async function observer(groups: readonly TraceGroup[]): Promise<Observe | undefined> {
+  if (groups.length === 0) return undefined;
+  const { tracer } = await import('./imports/trace.js');
+  return tracer(groups, (line) => writeSync(2, `${line}\n`));
+}
+
+function run(start: WorkerStart, observe: Observe | undefined): void {
   const { grants, info, module } = start;
   const port = parentPort as NonNullable<typeof parentPort>;
   const post = (message: WorkerMessage): void => port.postMessage(message);
@@ -71,11 +77,10 @@ function run(start: WorkerStart): void {
     end,
     report: (line) => post({ kind: 'report', line }),
   });
-  const observe = tracer(start.trace, (line) => writeSync(2, `${line}\n`));
   try {
     const memory = importedMemory(info, grants.limits.memoryBytes);
     if (memory !== undefined) sandbox.attachMemory(memory);
-    const imports = link(info, sandbox, memory, start.trace.length > 0 ? observe : undefined);
+    const imports = link(info, sandbox, memory, observe);
     const instance = new WebAssembly.Instance(module, imports);
     const exported = instance.exports['memory'];
     if (exported instanceof WebAssembly.Memory) sandbox.attachMemory(exported);
@@ -86,4 +91,6 @@ function run(start: WorkerStart): void {
   }
 }
 
-parentPort?.once('message', run);
+parentPort?.once('message', (start: WorkerStart) => {
+  void observer(start.trace).then((observe) => run(start, observe));
+});

@@ -83,7 +83,7 @@ export class HttpConnection extends TcpStream {
   }
 
   onClose(errno: i32): void {
-    this.input.dispose();
+    this.input.free();
   }
 
   private accepts(): bool {
@@ -93,6 +93,8 @@ export class HttpConnection extends TcpStream {
   /** Answers the requests that are whole; returns how many bytes they were. */
   private answerAll(data: usize, length: i32): i32 {
     const end = data + length;
+    // The parser wants a NUL behind the bytes: there is room for it in every buffer.
+    store<u8>(end, 0);
     const output = this.server.output;
     let at = data;
     while (at < end) {

@@ -16,6 +16,7 @@ const MAX_LENGTH_DIGITS: i32 = 15;
 const CR: u8 = 0x0d;
 const LF: u8 = 0x0a;
 const SPACE: u8 = 0x20;
+const TAB: u8 = 0x09;
 const COLON: u8 = 0x3a;
 const COMMA: u8 = 0x2c;
 const SLASH: u8 = 0x2f;
@@ -29,9 +30,17 @@ const HTTP_1_0: u64 = 0x302e312f50545448;
 const HTTP_VERSION: u64 = 0x002e002f50545448;
 const HTTP_VERSION_MASK: u64 = 0x00ff00ffffffffff;
 
-/** The characters of a token (RFC 9110 §5.6.2), one bit each: below 64, and from 64 to 127. */
-const TOKEN_LOW: u64 = 0x03ff6cfa00000000;
-const TOKEN_HIGH: u64 = 0x57ffffffc7fffffe;
+/** For each byte, whether it can be in a token (RFC 9110 §5.6.2). */
+const TOKENS: usize = memory.data<u8>([
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1,
+  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1,
+  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+]);
 
 /** One in every byte, and the top bit of every byte. */
 const ONES: u64 = 0x0101010101010101;
@@ -39,9 +48,10 @@ const TOPS: u64 = 0x8080808080808080;
 const DELETES: u64 = ONES * 0x7f;
 
 /**
- * Reads a head of at most `length` bytes at `at`; eight more must be readable. Returns its length,
- * empty line included. Returns 0 if there is no whole valid head: then `request.status` is the
- * status to answer, or 0 if what is there may be the beginning of one.
+ * Reads a head of at most `length` bytes at `at`. Behind them must stand a NUL, which stops every
+ * scan, and seven more bytes that can be read. Returns its length, empty line included; or 0 if
+ * there is no whole valid head: then `request.status` is the status to answer, or 0 if what is
+ * there may be the beginning of one.
  */
 export function parseHead(request: HttpRequest, at: usize, length: i32): i32 {
   const end = at + length;
@@ -65,41 +75,45 @@ function refuse(request: HttpRequest, status: i32): usize {
   return 0;
 }
 
-const TOKENS: usize = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 function isToken(byte: u8): bool {
   return load<u8>(TOKENS + byte) != 0;
 }
 
-/** The first byte from `at` on that is a control character, tabs included; or about `end`. */
-function skipPrintable(at: usize, end: usize): usize {
-  for (; at < end; at += 8) {
-    const word = load<u64>(at);
-    const low = (word - ONES * 0x20) & ~word;
-    const notDelete = word ^ DELETES;
-    const found = (low | ((notDelete - ONES) & ~notDelete)) & TOPS;
-    if (found != 0) return at + <usize>(ctz(found) >> 3);
-  }
-  return at;
+/** The top bit of every byte of a word that is a control character. */
+function controlsIn(word: u64): u64 {
+  const low = (word - ONES * 0x20) & ~word;
+  const notDelete = word ^ DELETES;
+  return (low | ((notDelete - ONES) & ~notDelete)) & TOPS;
 }
 
-/** The end of a header's value: the first byte that cannot be in one; `end` if there is none. */
-function skipValue(at: usize, end: usize): usize {
-  at = skipPrintable(at, end);
-  while (at < end && load<u8>(at) == 0x09) at = skipPrintable(at + 1, end);
-  return min(at, end);
+/** The first byte from `at` on that is a control character. */
+function skipPrintable(at: usize): usize {
+  let found = controlsIn(load<u64>(at));
+  while (found == 0) {
+    at += 8;
+    found = controlsIn(load<u64>(at));
+  }
+  return at + <usize>(ctz(found) >> 3);
+}
+
+/** The end of a header's value: the first byte that cannot be in one. */
+function skipValue(at: usize): usize {
+  at = skipPrintable(at);
+  while (load<u8>(at) == TAB) at = skipPrintable(at + 1);
+  return at;
 }
 
 /** Reads `METHOD target HTTP/1.1` and the line's end; returns where the next line begins. */
 function parseRequestLine(request: HttpRequest, at: usize, end: usize): usize {
   let next = at;
-  while (next < end && isToken(load<u8>(next))) next++;
+  while (isToken(load<u8>(next))) next++;
   if (next == end) return 0;
   if (load<u8>(next) != SPACE || next == at) return refuse(request, 400);
   request.methodAt = at;
   request.methodLength = <i32>(next - at);
   request.isHead = next - at == 4 && load<u32>(at) == HEAD;
   const target = ++next;
-  while (next < end && <u8>(load<u8>(next) - 0x21) < 0x5e) next++;
+  while (<u8>(load<u8>(next) - 0x21) < 0x5e) next++;
   if (next == end) return 0;
   if (load<u8>(next) != SPACE || next == target) return refuse(request, 400);
   if (!setTarget(request, target, next)) return refuse(request, 400);
@@ -163,17 +177,18 @@ function parseHeaders(request: HttpRequest, at: usize, end: usize): usize {
       return isFramingValid(request, hosts) ? at + 2 : refuse(request, 400);
     }
     const name = at;
-    while (at < end && isToken(load<u8>(at))) at++;
+    while (isToken(load<u8>(at))) at++;
     if (at == end) return 0;
     // Not a colon: a space before it, a folded line, or nonsense.
     if (load<u8>(at) != COLON || at == name) return refuse(request, 400);
     const nameLength = <i32>(at - name);
     at += 1;
-    while (at < end && isBlank(load<u8>(at))) at++;
+    while (isBlank(load<u8>(at))) at++;
     const value = at;
-    at = skipValue(at, end);
-    if (at < end && load<u8>(at) != CR) return refuse(request, 400);
-    if (end - at < 2) return 0;
+    at = skipValue(at);
+    if (at == end) return 0;
+    if (load<u8>(at) != CR) return refuse(request, 400);
+    if (at + 1 == end) return 0;
     if (load<u8>(at + 1) != LF) return refuse(request, 400);
     const status = understand(request, name, nameLength, value, at);
     if (status > 1) return refuse(request, status);

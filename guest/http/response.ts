@@ -121,12 +121,7 @@ function appendConnection(output: ByteBuffer, connection: Connection): void {
 }
 
 /** Appends a head without its empty line; returns where in it the date goes. */
-function appendHead(
-  output: ByteBuffer,
-  status: i32,
-  type: string,
-  bodyLength: i32,
-): i32 {
+function appendHead(output: ByteBuffer, status: i32, type: string, bodyLength: i32): i32 {
   const before = output.length;
   output.appendAscii('HTTP/1.1 ');
   output.appendDecimal(status);

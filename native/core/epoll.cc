@@ -109,8 +109,7 @@ int Kernel::epoll_pwait(Handle epoll, Bytes bytes, int64_t offset, int64_t maxev
   }
   auto left_ms = static_cast<int>(timeout_ms < 0 ? -1 : timeout_ms);
   for (;;) {
-    const long count =
-        sys_.epoll_wait(pin.fd(), events, room.maxevents, left_ms, self.wakeable());
+    const long count = sys_.epoll_wait(pin.fd(), events, room.maxevents, left_ms, self.wakeable());
     if (count != -EINTR) {
       stretch(records, count);
       return static_cast<int>(count);

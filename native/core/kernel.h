@@ -3,7 +3,8 @@
 /**
  * The Kernel port of `host/kernel/kernel.ts`, method by method and free of N-API: Linux's calls on
  * handles and on ranges of guest memory. Every method returns `>= 0` or minus an errno; all may be
- * called by any thread at any time. None allocates, save for sessions and new handles.
+ * called by any thread at any time. None allocates, save for sessions and new handles. A process
+ * has one kernel; a test may have more, but a thread enters the sessions of one only.
  *
  * `offset` and `length` are checked against the memory here, whoever checked them before; a
  * range outside is `-EFAULT`.
@@ -64,10 +65,8 @@ class Kernel {
   int getpeername(Handle handle, Address address);
   int recv(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags);
   int send(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags);
-  int recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags,
-              Address address);
-  int sendmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags,
-              Address address);
+  int recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address);
+  int sendmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address);
   int shutdown(Handle handle, int32_t how);
   int getsockopt(Handle handle, int32_t level, int32_t name, Bytes bytes, int64_t offset,
                  int64_t length);
@@ -77,8 +76,7 @@ class Kernel {
   int epoll_create1();
   int epoll_ctl(Handle epoll, int32_t op, Handle handle, uint32_t events, uint32_t data_lo,
                 uint32_t data_hi);
-  int epoll_pwait(Handle epoll, Bytes bytes, int64_t offset, int64_t maxevents,
-                  int64_t timeout_ms);
+  int epoll_pwait(Handle epoll, Bytes bytes, int64_t offset, int64_t maxevents, int64_t timeout_ms);
   int epoll_pwait2(Handle epoll, Bytes bytes, int64_t offset, int64_t maxevents, int64_t seconds,
                    int64_t nanoseconds);
   int poll(Handle handle, int32_t events, int64_t seconds, int64_t nanoseconds);

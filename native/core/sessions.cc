@@ -83,8 +83,11 @@ int Sessions::wake(uint32_t session) {
   const auto found = open_.find(session);
   if (found == open_.end()) return -ESRCH;
   found->second.woken = found->second.members.empty();
-  for (Member* member : found->second.members) sys_.wake(member->sleeper);
-  return 0;
+  long error = 0;
+  for (Member* member : found->second.members) {
+    if (const long result = sys_.wake(member->sleeper)) error = result;
+  }
+  return static_cast<int>(error);
 }
 
 int Sessions::close(uint32_t session) {
@@ -110,9 +113,7 @@ int Kernel::session_enter(int32_t session) {
   return sessions_.enter(static_cast<uint32_t>(session));
 }
 
-int Kernel::session_wake(int32_t session) {
-  return sessions_.wake(static_cast<uint32_t>(session));
-}
+int Kernel::session_wake(int32_t session) { return sessions_.wake(static_cast<uint32_t>(session)); }
 
 int Kernel::session_adopt(int32_t session, Handle handle) {
   Pin pin(handles_, handle);

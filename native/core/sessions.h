@@ -47,9 +47,9 @@ class Sessions {
 
   /** A new session, `> 0`. */
   int open();
-  /** Makes the calling thread a member; `-ESRCH` if there is no such session. */
+  /** Makes the calling thread a member: `-ESRCH` for no session, `-EAGAIN` for no timer. */
   int enter(uint32_t session);
-  /** Ends the wait of every member, or its next one. */
+  /** Ends the wait of every member, or its next one; `-EAGAIN` beyond RLIMIT_SIGPENDING. */
   int wake(uint32_t session);
   /**
    * From here on no other thread opens anything in the session or waits for anything, so that a

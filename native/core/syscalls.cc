@@ -20,9 +20,7 @@ long result(long value) { return value < 0 ? -errno : value; }
 
 }  // namespace
 
-long socket(int domain, int type, int protocol) {
-  return result(::socket(domain, type, protocol));
-}
+long socket(int domain, int type, int protocol) { return result(::socket(domain, type, protocol)); }
 
 long bind(int fd, const sockaddr* address, socklen_t length) {
   return result(::bind(fd, address, length));
@@ -108,9 +106,7 @@ long dup(int fd) { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
 long close(int fd) { return result(::close(fd)); }
 
-long clock_gettime(clockid_t clock, timespec* time) {
-  return result(::clock_gettime(clock, time));
-}
+long clock_gettime(clockid_t clock, timespec* time) { return result(::clock_gettime(clock, time)); }
 
 long clock_getres(clockid_t clock, timespec* time) { return result(::clock_getres(clock, time)); }
 

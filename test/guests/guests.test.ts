@@ -1,7 +1,16 @@
-/** The unit tests of the guest library: guests that check, and end with 0 if all was well. */
-import { readdirSync } from 'node:fs';
+/** The guest library: its unit tests, which are guests, and what its guests are compiled to. */
+import { readFileSync, readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import createWabt from 'wabt';
 import { runGuest } from '../support/guest-process.js';
+
+const examples = ['echo', 'http', 'kv'];
+
+/** A built guest of the examples. */
+function readExample(example: string, name: string): Uint8Array<ArrayBuffer> {
+  const path = new URL(`../../examples/${example}/build/${name}.wasm`, import.meta.url);
+  return new Uint8Array(readFileSync(path));
+}
 
 const folder = new URL('as/', import.meta.url);
 const units = readdirSync(folder).filter((name) => /^unit-.*\.ts$/u.test(name));
@@ -12,4 +21,23 @@ test.each(units)('%s', async (name) => {
   expect(outcome.stderr).toBe('');
   expect(outcome.stdout).toMatch(/^\d+ checks\n$/u);
   expect(outcome.status).toBe(0);
+});
+
+test.each(examples)('%s-poll imports nothing but preview1', async (example) => {
+  const module = await WebAssembly.compile(readExample(example, `${example}-poll`));
+  const modules = WebAssembly.Module.imports(module).map((each) => each.module);
+  expect(new Set(modules)).toEqual(new Set(['wasi_snapshot_preview1']));
+});
+
+// V8 never replaces the code of a call that is under way: what the loop did itself would stay slow.
+test.each(['http', 'http-poll'])('the loop of %s calls out for every event', async (name) => {
+  const { readWasm } = await createWabt();
+  const module = readWasm(readExample('http', name), { readDebugNames: true });
+  module.applyNames();
+  const functions = module.toText({}).split(/^ {2}\(func \$/mu);
+  const bodyOf = (suffix: string): string =>
+    functions.find((each) => each.split(' ', 1)[0]?.endsWith(suffix)) ?? '';
+  expect(bodyOf('start')).toMatch(/call \$.*EventLoop#turn/u);
+  expect(bodyOf('EventLoop#turn')).toMatch(/call \$.*Handler#onEvents@override/u);
+  module.destroy();
 });

@@ -32,7 +32,10 @@ async function text(driven: Driven, at: number, length: number): Promise<string>
 }
 
 /** A datagram socket of the guest's on loopback, its port, and a peer to send from. */
-async function datagram(driven: Driven, inet6 = false): Promise<{ fd: number; send: () => Promise<void> }> {
+async function datagram(
+  driven: Driven,
+  inet6 = false,
+): Promise<{ fd: number; send: () => Promise<void> }> {
   expect(await driven.call('sock_open', inet6 ? 2 : 1, 1, OUT)).toBe(0);
   const fd = await driven.u32(OUT);
   await setAddress(driven, BUF, inet6 ? 16 : 4);
@@ -51,21 +54,24 @@ async function datagram(driven: Driven, inet6 = false): Promise<{ fd: number; se
 }
 
 describe('a result that cannot be written', () => {
-  test.each<Shape>(['long', 'short'])('costs no connection: sock_accept, %s form', async (shape) => {
-    await withDriven({ shape }, async (driven) => {
-      const peer = await driven.dial();
-      const flags = shape === 'long' ? [0] : [];
-      for (const out of [...OUTSIDE, MEMORY_END - 3]) {
-        expect(await driven.call('sock_accept', LISTENER, ...flags, out)).toBe(FAULT);
-      }
-      expect(await driven.call('sock_accept', LISTENER, ...flags, OUT)).toBe(0);
-      const fd = await driven.u32(OUT);
-      peer.write('hello');
-      await driven.calls(iovecs(IOVS, [[DATA, 64]]));
-      expect(await driven.call('fd_read', fd, IOVS, 1, SIZE)).toBe(0);
-      expect(await text(driven, DATA, await driven.u32(SIZE))).toBe('hello');
-    });
-  });
+  test.each<Shape>(['long', 'short'])(
+    'costs no connection: sock_accept, %s form',
+    async (shape) => {
+      await withDriven({ shape }, async (driven) => {
+        const peer = await driven.dial();
+        const flags = shape === 'long' ? [0] : [];
+        for (const out of [...OUTSIDE, MEMORY_END - 3]) {
+          expect(await driven.call('sock_accept', LISTENER, ...flags, out)).toBe(FAULT);
+        }
+        expect(await driven.call('sock_accept', LISTENER, ...flags, OUT)).toBe(0);
+        const fd = await driven.u32(OUT);
+        peer.write('hello');
+        await driven.calls(iovecs(IOVS, [[DATA, 64]]));
+        expect(await driven.call('fd_read', fd, IOVS, 1, SIZE)).toBe(0);
+        expect(await text(driven, DATA, await driven.u32(SIZE))).toBe('hello');
+      });
+    },
+  );
 
   test('costs no bytes of a stream, and sends none', async () => {
     await withDriven({ net: LOOPBACK }, async (driven) => {

@@ -33,7 +33,7 @@ async function streamWith(driven: Driven, text: string): Promise<number> {
   return fd;
 }
 
-async function text(driven: Driven, at: number, length: number): Promise<string> {
+async function readText(driven: Driven, at: number, length: number): Promise<string> {
   return Buffer.from(await driven.read(at, length)).toString('latin1');
 }
 
@@ -46,7 +46,7 @@ describe('arrays of buffers', () => {
     'sock_recv_from',
     'sock_send_to',
   ];
-  const LENGTHS = ['iovs_len', 'ri_data_len', 'si_data_len'];
+  const LENGTHS = new Set(['iovs_len', 'ri_data_len', 'si_data_len']);
 
   test('B5, B6, B13: more than IOV_MAX of them are INVAL, whatever their bytes come to', async () => {
     const counts = [1025, 10_000, 0x2000_0000, 0x2000_0001, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
@@ -55,7 +55,7 @@ describe('arrays of buffers', () => {
       const seen: string[] = [];
       for (const named of hostileRows('long')) {
         const { name, parameters } = named.row;
-        const position = Object.keys(parameters).findIndex((each) => LENGTHS.includes(each));
+        const position = Object.keys(parameters).findIndex((each) => LENGTHS.has(each));
         if (position < 0 || UNREAD.includes(name)) continue;
         seen.push(name);
         for (const count of counts) {
@@ -98,7 +98,13 @@ describe('arrays of buffers', () => {
     await withDriven({ net: LOOPBACK }, async (driven) => {
       const fd = await streamWith(driven, 'abc');
       await driven.calls(FILL_MARKERS);
-      await driven.calls(iovecs(IOVS, [[DATA, 0], [DATA, 4], [buf, len]]));
+      await driven.calls(
+        iovecs(IOVS, [
+          [DATA, 0],
+          [DATA, 4],
+          [buf, len],
+        ]),
+      );
       const calls: Call[] = [
         ['sock_recv', fd, IOVS, 3, 0, SIZE, ROFLAGS],
         ['sock_send', fd, IOVS, 3, 0, SIZE],
@@ -107,9 +113,14 @@ describe('arrays of buffers', () => {
       ];
       expect(await driven.calls(calls)).toEqual(calls.map(() => Errno.FAULT));
       expect(await driven.call('dirty', DATA, DATA + 0x100, 0)).toBe(DATA);
-      await driven.calls(iovecs(IOVS, [[DATA, 0], [DATA, 16]]));
+      await driven.calls(
+        iovecs(IOVS, [
+          [DATA, 0],
+          [DATA, 16],
+        ]),
+      );
       expect(await driven.call('sock_recv', fd, IOVS, 2, 0, SIZE, ROFLAGS)).toBe(0);
-      expect(await text(driven, DATA, await driven.u32(SIZE))).toBe('abc');
+      expect(await readText(driven, DATA, await driven.u32(SIZE))).toBe('abc');
     });
   });
 
@@ -129,7 +140,12 @@ describe('arrays of buffers', () => {
       const bytes = Array.from({ length: 1024 }, (_each, index) => index % 251);
       await driven.write(DATA, Uint8Array.from(bytes));
       // The last buffer first.
-      await driven.calls(iovecs(IOVS, bytes.map((_byte, index) => [DATA + 1023 - index, 1] as const)));
+      await driven.calls(
+        iovecs(
+          IOVS,
+          bytes.map((_byte, index) => [DATA + 1023 - index, 1] as const),
+        ),
+      );
       expect(await driven.call('sock_send', fd, IOVS, 1024, 0, SIZE)).toBe(0);
       expect(await driven.u32(SIZE)).toBe(1024);
       const received: Buffer[] = [];
@@ -162,17 +178,30 @@ describe('arrays of buffers', () => {
     await withDriven({ net: LOOPBACK }, async (driven) => {
       const fd = await streamWith(driven, 'abcdefgh');
       // The second buffer takes over the first one's last half: later bytes win.
-      await driven.calls(iovecs(IOVS, [[DATA, 4], [DATA + 2, 2]]));
+      await driven.calls(
+        iovecs(IOVS, [
+          [DATA, 4],
+          [DATA + 2, 2],
+        ]),
+      );
       expect(await driven.call('sock_recv', fd, IOVS, 2, 1, SIZE, ROFLAGS)).toBe(0);
-      expect(await text(driven, DATA, 4)).toBe('abef');
+      expect(await readText(driven, DATA, 4)).toBe('abef');
       // Into the array itself: it was read once, before.
-      await driven.calls(iovecs(IOVS, [[IOVS + 8, 4], [DATA, 4]]));
+      await driven.calls(
+        iovecs(IOVS, [
+          [IOVS + 8, 4],
+          [DATA, 4],
+        ]),
+      );
       expect(await driven.call('sock_recv', fd, IOVS, 2, 1, SIZE, ROFLAGS)).toBe(0);
-      expect([await text(driven, IOVS + 8, 4), await text(driven, DATA, 4)]).toEqual(['abcd', 'efgh']);
+      expect([await readText(driven, IOVS + 8, 4), await readText(driven, DATA, 4)]).toEqual([
+        'abcd',
+        'efgh',
+      ]);
       // Over the result word: the result is written last.
       await driven.calls(iovecs(IOVS, [[SIZE - 2, 8]]));
       expect(await driven.call('sock_recv', fd, IOVS, 1, 0, SIZE, ROFLAGS)).toBe(0);
-      expect([await text(driven, SIZE - 2, 2), await driven.u32(SIZE)]).toEqual(['ab', 8]);
+      expect([await readText(driven, SIZE - 2, 2), await driven.u32(SIZE)]).toEqual(['ab', 8]);
     });
   });
 });
@@ -194,7 +223,7 @@ describe('memory as large as it gets', () => {
       peer.write('bcde');
       await driven.calls(iovecs(IOVS, [[END - 4, 4]]));
       expect(await driven.call('sock_recv', fd, IOVS, 1, 0, SIZE, ROFLAGS)).toBe(0);
-      expect(await text(driven, END - 4, 4)).toBe('bcde');
+      expect(await readText(driven, END - 4, 4)).toBe('bcde');
       await driven.calls(iovecs(IOVS, [[END - 4, 5]]));
       const calls: Call[] = [
         ['sock_recv', fd, IOVS, 1, 0, SIZE, ROFLAGS],
@@ -225,19 +254,22 @@ describe('memory as large as it gets', () => {
 });
 
 describe('memory that grows', () => {
-  test.each([[1], [0]])('B18: after growth by %d pages results go to the new memory', async (by) => {
-    await withDriven({ net: LOOPBACK }, async (driven) => {
-      const fd = await streamWith(driven, 'abcd');
-      await driven.calls(iovecs(IOVS, [[DATA, 4]]));
-      const results = await driven.calls([
-        ['memory.grow', by],
-        ['sock_recv', fd, IOVS, 1, 0, SIZE, ROFLAGS],
-        ['load32', SIZE],
-        ['load8', DATA],
-      ]);
-      expect(results).toEqual([3, 0, 4, 'a'.charCodeAt(0)]);
-    });
-  });
+  test.each([[1], [0]])(
+    'B18: after growth by %d pages results go to the new memory',
+    async (by) => {
+      await withDriven({ net: LOOPBACK }, async (driven) => {
+        const fd = await streamWith(driven, 'abcd');
+        await driven.calls(iovecs(IOVS, [[DATA, 4]]));
+        const results = await driven.calls([
+          ['memory.grow', by],
+          ['sock_recv', fd, IOVS, 1, 0, SIZE, ROFLAGS],
+          ['load32', SIZE],
+          ['load8', DATA],
+        ]);
+        expect(results).toEqual([3, 0, 4, 'a'.charCodeAt(0)]);
+      });
+    },
+  );
 
   test('B18: what was outside is inside after growth', async () => {
     await withDriven({}, async (driven) => {

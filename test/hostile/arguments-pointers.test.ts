@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { EFD_NONBLOCK } from '#host/abi/epoll.js';
 import { Errno } from '#host/errno.js';
 
-import { type Call, type Driven, LISTENER, LOOPBACK, withDriven } from '../support/driven.js';
+import { type Call, type Driven, LOOPBACK, withDriven } from '../support/driven.js';
 import type { NamedRow, Shape } from '../support/driver.js';
 import {
   FILL_MARKERS,

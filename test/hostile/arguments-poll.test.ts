@@ -143,38 +143,44 @@ describe('time', () => {
     ['2^31 ms + 5 ms', (2n ** 31n + 5n) * MS],
     ['2^63 ns', 2n ** 63n],
     ['2^64 − 1 ns', U64_MAX],
-  ])('B59: %s is not a short time: a clock of 10 ms fires first, and alone', async (_text, long) => {
-    await withDriven({}, async (driven) => {
-      const list = [clock(long, { userdata: 1n }), clock(10n * MS, { userdata: 2n })];
-      expect((await poll(driven, list)).events).toEqual([fine(2n, 0)]);
-      expect((await poll(driven, list.toReversed())).events).toEqual([fine(2n, 0)]);
-      const event = await eventfd(driven, 1);
-      const ready = [clock(long, { userdata: 1n }), reading(event, 3n)];
-      expect((await poll(driven, ready)).events).toEqual([fine(3n, 1, 8)]);
-    });
-  });
+  ])(
+    'B59: %s is not a short time: a clock of 10 ms fires first, and alone',
+    async (_text, long) => {
+      await withDriven({}, async (driven) => {
+        const list = [clock(long, { userdata: 1n }), clock(10n * MS, { userdata: 2n })];
+        expect((await poll(driven, list)).events).toEqual([fine(2n, 0)]);
+        expect((await poll(driven, list.toReversed())).events).toEqual([fine(2n, 0)]);
+        const event = await eventfd(driven, 1);
+        const ready = [clock(long, { userdata: 1n }), reading(event, 3n)];
+        expect((await poll(driven, ready)).events).toEqual([fine(3n, 1, 8)]);
+      });
+    },
+  );
 
   test.each([
     ['monotonic', 1],
     ['realtime', 0],
-  ])('B59: ABSTIME of the %s clock: past, now, a little ahead, and the end of time', async (_name, id) => {
-    await withDriven({}, async (driven) => {
-      const now = async (): Promise<bigint> => {
-        await driven.call('clock_time_get', id, 0, OUT);
-        return new DataView((await driven.read(OUT, 8)).buffer).getBigUint64(0, true);
-      };
-      for (const past of [0n, 1n, await now()]) {
-        const list = [clock(past, { id, flags: ABSTIME, userdata: 1n })];
-        expect((await poll(driven, list)).events).toEqual([fine(1n, 0)]);
-      }
-      const ahead = (await now()) + 15n * MS;
-      await poll(driven, [clock(ahead, { id, flags: ABSTIME })]);
-      expect(await now()).toBeGreaterThanOrEqual(ahead);
-      const never = clock(U64_MAX, { id, flags: ABSTIME, userdata: 1n });
-      const soon = clock(5n * MS, { userdata: 2n });
-      expect((await poll(driven, [never, soon])).events).toEqual([fine(2n, 0)]);
-    });
-  });
+  ])(
+    'B59: ABSTIME of the %s clock: past, now, a little ahead, and the end of time',
+    async (_name, id) => {
+      await withDriven({}, async (driven) => {
+        const now = async (): Promise<bigint> => {
+          await driven.call('clock_time_get', id, 0, OUT);
+          return new DataView((await driven.read(OUT, 8)).buffer).getBigUint64(0, true);
+        };
+        for (const past of [0n, 1n, await now()]) {
+          const list = [clock(past, { id, flags: ABSTIME, userdata: 1n })];
+          expect((await poll(driven, list)).events).toEqual([fine(1n, 0)]);
+        }
+        const ahead = (await now()) + 15n * MS;
+        await poll(driven, [clock(ahead, { id, flags: ABSTIME })]);
+        expect(await now()).toBeGreaterThanOrEqual(ahead);
+        const never = clock(U64_MAX, { id, flags: ABSTIME, userdata: 1n });
+        const soon = clock(5n * MS, { userdata: 2n });
+        expect((await poll(driven, [never, soon])).events).toEqual([fine(2n, 0)]);
+      });
+    },
+  );
 
   test('B63: only clocks: those that are due, and no other', async () => {
     await withDriven({}, async (driven) => {
@@ -241,7 +247,10 @@ describe('descriptors', () => {
       const list = [reading(epfd, 1n), clock(0n, { userdata: 2n })];
       expect((await poll(driven, list)).events).toEqual([fine(2n, 0)]);
       const event = await eventfd(driven, 1);
-      await driven.write(PAGE_BYTES + 0x7000, Uint8Array.from([1, ...Array.from({ length: 15 }, () => 0)]));
+      await driven.write(
+        PAGE_BYTES + 0x7000,
+        Uint8Array.from([1, ...Array.from({ length: 15 }, () => 0)]),
+      );
       expect(await driven.call('epoll_ctl', epfd, 1, event, PAGE_BYTES + 0x7000)).toBe(0);
       const { events } = await poll(driven, list);
       expect(events).toEqual([fine(1n, 1, 1), fine(2n, 0)]);

@@ -25,14 +25,12 @@ export async function sandpoll(args: readonly string[], options: RunOptions = {}
     ...others,
     stdio: [stdin, 'pipe', 'pipe'],
   });
+  const { stdout: out, stderr: err } = child;
+  if (out === null || err === null) throw new Error('spawned without pipes');
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
-  const [stdout, stderr, status] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    ended,
-  ]);
+  const [stdout, stderr, status] = await Promise.all([text(out), text(err), ended]);
   return { status, stdout, stderr };
 }

@@ -1,8 +1,14 @@
 /** A running driver guest, and the test's side of its connection. */
 import { type Socket, connect } from 'node:net';
 
-import { type NetGrants, DEFAULT_LIMITS, NO_GRANTS, parseListen, parseNetRule } from '#host/index.js';
-import { startGuest } from '#host/guest.js';
+import {
+  type NetGrants,
+  DEFAULT_LIMITS,
+  NO_GRANTS,
+  parseListen,
+  parseNetRule,
+} from '#host/index.js';
+import { type Guest, startGuest } from '#host/guest.js';
 import type { Limits } from '#host/grants.js';
 import type { Outcome } from '#host/trap.js';
 import { expect } from 'vitest';
@@ -37,11 +43,13 @@ export interface DrivenOptions {
 export interface DrivenHost {
   /** Port of the guest's listener. */
   readonly port: number;
-  /** How it ended. */
-  readonly ended: Promise<Outcome>;
-  readonly stop: () => Promise<Outcome>;
-  /** What the host said about the guest. */
-  readonly reports: readonly string[];
+  /** Settles when the guest has ended. */
+  readonly ended: Promise<unknown>;
+}
+
+/** Fails unless a call that a test only needs has succeeded. */
+function succeeded(name: string, errno: number): void {
+  if (errno !== 0) throw new Error(`${name} failed with ${errno}`);
 }
 
 export class Driven {
@@ -126,19 +134,25 @@ export class Driven {
     const peer = await this.dial();
     const out = 0x1_fff0;
     const flags = this.#shape === 'long' ? [0] : [];
-    expect(await this.call('sock_accept', LISTENER, ...flags, out)).toBe(0);
+    succeeded('sock_accept', await this.call('sock_accept', LISTENER, ...flags, out));
     const fd = await this.u32(out);
-    expect(await this.call('fd_fdstat_set_flags', fd, fdflags)).toBe(0);
+    succeeded('fd_fdstat_set_flags', await this.call('fd_fdstat_set_flags', fd, fdflags));
     return { fd, peer };
   }
 
-  /** Ends the connection, upon which the guest ends; its outcome. */
-  async end(): Promise<Outcome> {
+  /** The number of an operation, for `repeat`. */
+  operation(name: string): number {
+    const number = this.#operations.indexOf(name);
+    if (number < 0) throw new Error(`the driver has no operation ${name}`);
+    return number;
+  }
+
+  /** Ends the connection, upon which the guest ends if it is not in a call; waits for that. */
+  async end(): Promise<void> {
     this.#control.end();
-    const outcome = await this.host.ended;
+    await this.host.ended;
     this.#control.destroy();
     for (const peer of this.#peers) peer.destroy();
-    return outcome;
   }
 
   async #batch(list: readonly Call[]): Promise<number[]> {
@@ -146,9 +160,7 @@ export class Driven {
     message.writeUInt32LE(list.length);
     list.forEach(([name, ...args], index) => {
       const at = 4 + index * RECORD_BYTES;
-      const operation = this.#operations.indexOf(name);
-      if (operation < 0) throw new Error(`the driver has no operation ${name}`);
-      message.writeBigUInt64LE(BigInt(operation), at);
+      message.writeBigUInt64LE(BigInt(this.operation(name)), at);
       args.forEach((arg, position) => {
         message.writeBigUInt64LE(BigInt.asUintN(64, BigInt(arg)), at + 8 * (position + 1));
       });
@@ -176,10 +188,21 @@ export function iovecs(at: number, pairs: readonly (readonly [number, number])[]
   ]);
 }
 
+/** A driver guest in this process. */
+export interface Local {
+  readonly driven: Driven;
+  readonly guest: Guest;
+  /** What the host said about the guest. */
+  readonly reports: readonly string[];
+  /** Waits for one more report than there was before. */
+  readonly reported: () => Promise<string>;
+}
+
 /** Starts a driver guest; the caller ends it. */
-export async function startDriven(options: DrivenOptions = {}): Promise<Driven> {
+export async function startDriven(options: DrivenOptions = {}): Promise<Local> {
   const { shape = 'long', memory = '3', args = [], env = {} } = options;
   const reports: string[] = [];
+  let heard = (_line: string): void => {};
   const guest = await startGuest({
     bytes: driverModule(shape, memory),
     name: 'driver.wasm',
@@ -193,30 +216,39 @@ export async function startDriven(options: DrivenOptions = {}): Promise<Driven> 
     },
     onReport: (line) => {
       reports.push(line);
+      heard(line);
     },
   });
   const port = Number(new URL(guest.listeners[0].url).port);
-  const driven = new Driven({ port, reports, ended: guest.ended, stop: guest.stop }, shape);
+  const driven = new Driven({ port, ended: guest.ended }, shape);
   // Answers once it is connected: from here on what is open stays as it is.
-  await driven.call('memory.size');
-  return driven;
+  await driven.call('memory.size').catch(async (error: unknown) => {
+    const outcome = JSON.stringify(await guest.stop());
+    throw new Error(`the driver did not start: ${outcome}`, { cause: error });
+  });
+  const reported = (): Promise<string> =>
+    new Promise((resolve) => {
+      heard = resolve;
+    });
+  return { driven, guest, reports, reported };
 }
 
 /**
- * Runs `body` with a driver guest, which must be alive and able to end by itself after all that
- * was done to it; and nothing may be open then that was not open before.
+ * Runs `body` with a driver guest, which must end as `expected` after all that was done to it;
+ * and nothing may be open then that was not open before.
  */
 export async function withDriven(
   options: DrivenOptions,
-  body: (driven: Driven) => Promise<void>,
+  body: (driven: Driven, local: Local) => Promise<void>,
+  expected: Partial<Outcome> = { kind: 'exited', code: 0 },
 ): Promise<void> {
   const before = openDescriptors();
-  const driven = await startDriven(options);
+  const local = await startDriven(options);
   try {
-    await body(driven);
+    await body(local.driven, local);
   } finally {
-    const outcome = await driven.end();
-    expect(outcome).toEqual({ kind: 'exited', code: 0 });
+    await local.driven.end();
+    expect(await local.guest.ended).toMatchObject(expected);
     expect(await leakedSince(before)).toEqual([]);
   }
 }

@@ -10,11 +10,13 @@ import { IMPORT_MODULES } from '#host/imports/index.js';
 
 import { wat } from '../wasm/wat.js';
 
-/** A record: operation and up to 9 arguments, 8 bytes each. */
-export const RECORD_BYTES = 80;
+/** A record: operation and up to 10 arguments, 8 bytes each. */
+export const RECORD_BYTES = 88;
 /** Records of one batch. */
 export const BATCH_MAX = 512;
 export const PAGE_BYTES = 65_536;
+/** Entries of the table that `table.fill` fills: as many as a guest can have. */
+export const TABLE_ENTRIES = 100_000;
 
 /** Where the driver keeps its iovec, what its own calls answer, its records and results. */
 const IOVEC = 0;
@@ -65,8 +67,15 @@ const OWN_OPERATIONS: Readonly<Record<string, string>> = {
   'memory.fill': `(memory.fill ${i32(0)} ${i32(1)} ${i32(2)}) (i64.const 0)`,
   // The first address in [0, 1) that does not hold byte 2, or -1.
   dirty: `(call $dirty ${i32(0)} ${i32(1)} ${i32(2)})`,
+  'memory.copy': `(memory.copy ${i32(0)} ${i32(1)} ${i32(2)}) (i64.const 0)`,
+  'table.fill': `(table.fill $large ${i32(0)} (ref.null func) ${i32(1)}) (i64.const 0)`,
   unreachable: 'unreachable',
   spin: '(loop $for_ever (br $for_ever)) unreachable',
+  // The operation that the first argument numbers, with the arguments after it, for ever.
+  repeat: `(loop $again
+    (drop (call_indirect $operations (type $operation)
+      (i32.add (local.get $at) (i32.const 8)) ${i32(0)}))
+    (br $again)) unreachable`,
   recurse: '(call $recurse (i32.const 0)) (i64.const 0)',
 };
 
@@ -130,7 +139,7 @@ function start(shape: Shape): string {
       (local.set $index (i32.const 0))
       (loop $record
         (i64.store offset=${RESULTS} (i32.shl (local.get $index) (i32.const 3))
-          (call_indirect (type $operation)
+          (call_indirect $operations (type $operation)
             (i32.add (i32.const ${RECORDS})
               (i32.mul (local.get $index) (i32.const ${RECORD_BYTES})))
             (i32.load offset=${RECORDS}
@@ -158,7 +167,8 @@ export function driverModule(shape: Shape, memory: string): Uint8Array {
     ${rows.map(importLine).join('\n')}
     (memory (export "memory") ${memory})
     (global $control (mut i32) (i32.const -1))
-    (table funcref (elem ${bodies.map((_body, index) => `$op${index}`).join(' ')}))
+    (table $large ${TABLE_ENTRIES} funcref)
+    (table $operations funcref (elem ${bodies.map((_body, index) => `$op${index}`).join(' ')}))
     ${DIRTY}
     (func $recurse (param $depth i32)
       (call $recurse (i32.add (local.get $depth) (i32.const 1))))

@@ -2,7 +2,13 @@
  * A guest with one descriptor of each kind, and for every imported function arguments with which
  * it works: what is hostile in a test is then the one argument it changes.
  */
-import { EFD_NONBLOCK, EFD_SEMAPHORE, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_MOD } from '#host/abi/epoll.js';
+import {
+  EFD_NONBLOCK,
+  EFD_SEMAPHORE,
+  EPOLLIN,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_MOD,
+} from '#host/abi/epoll.js';
 import type { ParameterKind } from '#host/imports/call.js';
 import { PENDING_NAMES } from '#host/imports/preview1/pending.js';
 
@@ -95,13 +101,13 @@ const SCALARS: Readonly<Record<string, number | bigint>> = {
 };
 
 /** What ends the guest or takes no pointer to anything; tested on their own. */
-const APART = ['proc_exit', 'abort', 'seed', 'trace'];
+const APART = new Set(['proc_exit', 'abort', 'seed', 'trace']);
 /** Answers that need no look at any argument: nothing is here yet. */
 export const UNREAD = [...PENDING_NAMES, 'fd_prestat_get', 'fd_prestat_dir_name'];
 
 /** Every imported function, but for those that end the guest and AssemblyScript's own. */
 export function hostileRows(shape: Shape): NamedRow[] {
-  return [...rowsOf(shape).values()].filter(({ row }) => !APART.includes(row.name));
+  return [...rowsOf(shape).values()].filter(({ row }) => !APART.has(row.name));
 }
 
 export function isPointer(name: string, kind: ParameterKind): boolean {
@@ -123,11 +129,16 @@ function descriptor(scene: Scene, call: string, parameter: string): number {
   return scene.stream;
 }
 
+function scalar(call: string, parameter: string): number | bigint {
+  // A port of the kernel's choosing: low ones need rights.
+  return call === 'sock_bind' ? 0 : (SCALARS[parameter] ?? 0);
+}
+
 /** Arguments with which a row works, all pointers `shift` bytes off their alignment. */
 export function validArguments(scene: Scene, { row }: NamedRow, shift = 0): (number | bigint)[] {
   return Object.entries(row.parameters).map(([name, kind], position) => {
     if (kind === 'fd') return descriptor(scene, row.name, name);
-    if (!isPointer(name, kind)) return SCALARS[name] ?? 0;
+    if (!isPointer(name, kind)) return scalar(row.name, name);
     return BASE + shift + (INPUTS[name] ?? OUT + SLOT_BYTES * position);
   });
 }

@@ -65,15 +65,13 @@ export function arenaInitialize(bytes: u32, runtimeBytes: u32): bool {
   return false;
 }
 
+/** Puts the first `count` blocks on the list of spares: they count as used only while they are. */
 function setSparesAside(count: u32): void {
   for (; count != 0; count--) {
     const block = allocate(SPARE_BYTES);
     sparesEnd = block + SPARE_BYTES;
     release(block);
   }
-  // They count as used only while they are.
-  arenaBytes -= allocatedBytes;
-  allocatedBytes = 0;
 }
 
 /** The size of the arena in bytes. */
@@ -98,7 +96,7 @@ export function allocate(bytes: u32): usize {
   return block + HEADER_BYTES;
 }
 
-/** As `allocate`, for what stays: an eighth of the arena is not for it. */
+/** As `allocate`, for what stays: an eighth of the arena, the spares in it, is for what does not. */
 export function allocateData(bytes: u32): usize {
   const limit = arenaBytes - (arenaBytes >> 3);
   return <u64>allocatedBytes + bytes <= limit ? allocate(bytes) : 0;

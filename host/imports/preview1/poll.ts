@@ -58,9 +58,17 @@ class Poll {
     for (;;) {
       const n = this.#epollWait(waitNs);
       if (n < 0) return n;
-      for (let i = 0; i < n; i++) this.#answer(i * EpollEvent.SIZE);
+      const before = this.#events;
+      let stale = false;
+      for (let i = 0; i < n; i++) stale = !this.#answer(i * EpollEvent.SIZE) || stale;
+      if (stale) {
+        // It is dropped now; but it may have taken the room of one that somebody waits for.
+        this.#events = before;
+        waitNs = 0;
+        continue;
+      }
       if (this.#events > 0) return this.#events;
-      // Time is up, or a stale interest fired, or a realtime clock was set back meanwhile.
+      // Time is up, or what was stale is gone, or a realtime clock was set back meanwhile.
       waitNs = this.#dueClocks(this.#readNs(Clockid.MONOTONIC) - startNs);
       if (this.#events > 0) return this.#events;
     }
@@ -116,13 +124,19 @@ class Poll {
     return kernel.epollPwait2(cache.epoll, this.#ready, 0, room, seconds, nanoseconds);
   }
 
-  /** Turns one epoll event into an event for each subscription it answers. */
-  #answer(offset: number): void {
+  /**
+   * Turns one epoll event into an event for each subscription it answers; false if the interest
+   * was stale: nobody subscribes to its descriptor.
+   */
+  #answer(offset: number): boolean {
     const events = EpollEvent.events.get(this.#readyView, offset);
     const fd = EpollEvent.data.lo(this.#readyView, offset);
     const { first, next, view } = this.#cache;
     let index = first[fd];
-    if (index < 0) this.#cache.drop(fd);
+    if (index < 0) {
+      this.#cache.drop(fd);
+      return false;
+    }
     for (; index >= 0; index = next[index]) {
       const tag = Subscription.tag.get(view, index * Subscription.SIZE);
       const reading = tag === Eventtype.FD_READ;
@@ -130,6 +144,7 @@ class Poll {
       const flags = (events & EPOLLHUP) !== 0 ? Eventrwflags.HANGUP : 0;
       this.#write(index, Errno.SUCCESS, reading ? this.#readableBytes(fd) : 1, flags);
     }
+    return true;
   }
 
   /** The real FIONREAD: libc's ioctl is made of it. One connection or event counts as one. */

@@ -4,6 +4,7 @@
  * errno. Kernel sockets never block: for a blocking descriptor these wait and try again.
  */
 import { EPOLLIN, EPOLLOUT } from '../../abi/epoll.js';
+import { AF_UNIX, sockaddrFamily, sockaddrPort } from '../../address.js';
 import { Kind } from '../../descriptors.js';
 import { LinuxErrno } from '../../errno.js';
 import type { SockaddrBuffer } from '../../kernel/kernel.js';
@@ -103,6 +104,17 @@ function sendOnce(
     : kernel.sendmsg(handle, bytes, iovs, count, 0, address);
 }
 
+/**
+ * Whether sending would bind the socket: Linux binds a datagram socket without an address to
+ * every interface before it finds that there is nobody to send to, and no grant is asked (B39).
+ */
+function wouldBind(sandbox: Sandbox, fd: number): boolean {
+  const { descriptors, kernel, address } = sandbox;
+  if (descriptors.kind(fd) !== Kind.DATAGRAM) return false;
+  if (kernel.getsockname(descriptors.handle(fd), address) < 0) return false;
+  return sockaddrFamily(address) !== AF_UNIX && sockaddrPort(address) === 0;
+}
+
 /** Sends on a socket (`sendmsg(2)`); a blocking stream sends all of it. */
 export function transmit(
   sandbox: Sandbox,
@@ -111,6 +123,7 @@ export function transmit(
   address: SockaddrBuffer | null,
 ): number {
   const { descriptors } = sandbox;
+  if (address === null && wouldBind(sandbox, fd)) return -LinuxErrno.DESTADDRREQ;
   const handle = descriptors.handle(fd);
   const result = sendOnce(sandbox, handle, count, address);
   if (descriptors.isNonblocking(fd)) return result;

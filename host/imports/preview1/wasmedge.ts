@@ -86,7 +86,8 @@ function connect(sandbox: Sandbox, fd: number, address: number, port: number): n
   if (permitted < 0) return wasiErrno(permitted);
   const handle = descriptors.handle(fd);
   const result = kernel.connect(handle, sandbox.address);
-  const started = result === -LinuxErrno.INPROGRESS || result === -LinuxErrno.AGAIN;
+  // A UNIX listener whose queue is full is AGAIN: nothing tells when it has room, so neither do we.
+  const started = result === -LinuxErrno.INPROGRESS;
   if (!started || descriptors.isNonblocking(fd)) return wasiStatus(result);
   const ready = sandbox.waitReady(handle, EPOLLOUT, descriptors.timeoutMs(fd, true));
   // As connect(2) has it: a time-out leaves the connection on its way.

@@ -12,7 +12,8 @@ const buffer = new ByteBuffer();
 function parse(text: string): i32 {
   buffer.clear();
   buffer.appendText(text);
-  return parseHead(request, buffer.at, buffer.length);
+  buffer.appendByte(0);
+  return parseHead(request, buffer.at, buffer.length - 1);
 }
 
 function checkRefused(text: string, status: i32): void {
@@ -32,6 +33,7 @@ function testFields(): void {
   checkSame(request.contentLength, 12, 'Content-Length');
   check(!request.keepAlive, 'Connection: close in a list');
   check(request.expectsContinue, 'Expect: 100-continue');
+  check(!request.isHead, 'it is not HEAD');
   check(request.findHeader('host'), 'a header is found by its name in lower case');
   check(equalsAscii(request.valueAt, request.valueLength, 'example.org'), 'without blanks');
   check(request.findHeader('x-empty') && request.valueLength == 0, 'a value may be empty');
