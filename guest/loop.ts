@@ -118,8 +118,7 @@ export class EventLoop {
    */
   run(): i32 {
     this.stopped = false;
-    // Code that is running is never replaced by optimised code: the loop itself does no work.
-    while (this.status == 0 && this.hasWork) this.status = this.turn();
+    while (this.status == 0 && this.hasWork) this.status = takeTurn(this);
     return this.status;
   }
 
@@ -212,3 +211,9 @@ export class EventLoop {
     }
   }
 }
+
+/**
+ * A turn as a function value, which the compiler cannot make part of the loop: V8 never replaces
+ * the code of a call that is under way by faster code, and the loop's is under way for ever.
+ */
+const takeTurn: (loop: EventLoop) => i32 = (loop: EventLoop): i32 => loop.turn();

@@ -23,6 +23,15 @@ import type { WorkerMessage, WorkerStart } from './worker.js';
 // The flag holds for the process, and must be set before a guest is compiled.
 setFlagsFromString('--no-wasm-dynamic-tiering');
 
+/**
+ * How to kill each guest that has not ended. Node waits for its threads before it exits, and a
+ * guest in a wait would keep it for ever (B86).
+ */
+const killers = new Set<() => void>();
+process.on('exit', () => {
+  for (const kill of killers) kill();
+});
+
 /** The guest's descriptors 0, 1 and 2; listeners come next. */
 const STDIO = [Access.READ, Access.WRITE, Access.WRITE] as const;
 
@@ -129,6 +138,8 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const [problem] = commandProblems(info);
   if (problem !== undefined) throw new ModuleError('ERR_SANDPOLL_NO_COMMAND', `${name} ${problem}`);
   const compiled = compile(bytes, name);
+  // Looked at below, unless something else fails first.
+  compiled.catch(() => {});
   const opened = openDescriptors(kernel, options);
   const worker = options.thread ?? startThread();
   const watched = watch(worker, kernel, opened, options, codeShift);
@@ -174,6 +185,8 @@ function watch(
     void worker.terminate();
     kernel.sessionWake(opened.session);
   };
+  const killAtExit = (): void => kill('stopped');
+  killers.add(killAtExit);
   const { timeoutMs } = options;
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => kill('timeout'), timeoutMs);
   const linked = new Promise<void>((resolve, reject) => {
@@ -191,6 +204,7 @@ function watch(
   const ended = new Promise<Outcome>((resolve) => {
     worker.once('exit', () => {
       clearTimeout(timer);
+      killers.delete(killAtExit);
       kernel.sessionClose(opened.session);
       for (const listener of opened.listeners) listener.remove();
       resolve(outcome ?? trapped(new Error("the guest's thread ended without a word")));

@@ -19,7 +19,8 @@ const stamp = path.join(build, 'stamp');
 function sources() {
   const here = fs.readdirSync(root).map((name) => path.join(root, name));
   const core = fs.readdirSync(path.join(root, 'core')).map((name) => path.join(root, 'core', name));
-  return [...here, ...core].filter((file) => /\.(cc|h|gyp|mjs)$/.test(file)).toSorted();
+  const files = [...here, ...core].filter((file) => /\.(cc|h|gyp|mjs)$/.test(file));
+  return files.toSorted((one, other) => (one < other ? -1 : 1));
 }
 
 /** What the binary depends on. Not Node's version: Node-API is the same in all of them. */

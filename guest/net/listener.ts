@@ -83,7 +83,7 @@ export function listenOn(address: SocketAddress, backlog: i32 = 511): i32 {
 export function listenerFd(name: string = ''): i32 {
   let index = 0;
   if (name.length != 0) {
-    const number = env('SANDPOLL_LISTEN_FD_' + name.toUpperCase());
+    const number = env('SANDPOLL_LISTEN_FD_' + name);
     if (number !== null) return I32.parseInt(number);
     const names = env('LISTEN_FDNAMES');
     index = names === null ? -1 : names.split(':').indexOf(name);

@@ -7,5 +7,6 @@ import { readModuleFile } from './files.js';
 
 /** The text for one file; throws `ModuleError` for what is no module. */
 export function inspect(file: string): string {
-  return formatInspection(inspectModule(readModuleFile(file), provides, basename(file)));
+  const inspection = inspectModule(readModuleFile(file), provides, basename(file));
+  return `${formatInspection(inspection)}\n`;
 }

@@ -1,6 +1,6 @@
 /** `sandpoll run`: runs one guest as a command, and ends with its status. */
-import { readFileSync, writeSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync, readFileSync, writeSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 
 import { type Guest, startGuest } from '../guest.js';
@@ -38,6 +38,13 @@ function sourceMapOf(file: string): string | undefined {
   }
 }
 
+/** A source as it can be opened from here, if it is a file beside the map; else as the map has it. */
+function sourceText(file: string, source: string): string {
+  const [path, position] = source.split(/:(?=\d+:\d+$)/);
+  const beside = join(dirname(file), path);
+  return existsSync(beside) ? `${relative('', beside)}:${position}` : source;
+}
+
 async function sayTrap(outcome: Outcome & { kind: 'trapped' }, file: string): Promise<void> {
   const map = sourceMapOf(file);
   let { frames } = outcome;
@@ -49,7 +56,8 @@ async function sayTrap(outcome: Outcome & { kind: 'trapped' }, file: string): Pr
   }
   say(`sandpoll: ${basename(file)} trapped: ${outcome.message}`);
   for (const { name, offset, source } of frames) {
-    say(`    at ${name} (${source ?? `${basename(file)}:0x${offset.toString(16)}`})`);
+    const where = source === undefined ? undefined : sourceText(file, source);
+    say(`    at ${name} (${where ?? `${basename(file)}:0x${offset.toString(16)}`})`);
   }
 }
 

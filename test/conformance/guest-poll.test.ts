@@ -6,7 +6,7 @@ import { Eventrwflags, Eventtype, Filetype } from '#host/abi/preview1.js';
 import { Errno } from '#host/errno.js';
 import { describe, expect, test } from 'vitest';
 
-import { type Driven, LISTENER, LOOPBACK, startDriven, withDriven } from '../support/driven.js';
+import { type Driven, LISTENER, LOOPBACK, withDriven } from '../support/driven.js';
 import { type Subscribed, clock, poll, reading, writing } from '../support/structs.js';
 import { sandpoll } from '../support/cli.js';
 import { withFiles } from '../support/files.js';
@@ -239,12 +239,15 @@ describe('poll_oneoff', () => {
   });
 
   test('14: a guest that waits for ever ends when it is stopped', async () => {
-    const driven = await startDriven({});
-    const fd = await eventfd(driven, 0);
-    const waiting = poll(driven, [reading(fd, 1n)]);
-    const outcome = await driven.host.stop();
-    expect(outcome).toEqual({ kind: 'killed', reason: 'stopped' });
-    await expect(waiting).rejects.toThrow('ended');
+    const killed = { kind: 'killed', reason: 'stopped' } as const;
+    await withDriven(
+      {},
+      async (driven, { guest }) => {
+        const waiting = poll(driven, [reading(await eventfd(driven, 0), 1n)]);
+        await Promise.all([expect(waiting).rejects.toThrow('ended'), guest.stop()]);
+      },
+      killed,
+    );
   });
 });
 

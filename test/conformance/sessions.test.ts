@@ -13,7 +13,7 @@ const EPOLL_CTL_ADD = 1;
 const kernels: Record<string, () => Kernel> = { native: openNativeKernel };
 
 describe.each(Object.keys(kernels))('sessions of the %s kernel', (name) => {
-  const kernel = kernels[name]!();
+  const kernel = kernels[name]();
   const bytes = new Uint8Array(256);
 
   /** A session that the calling thread is in. */

@@ -12,8 +12,6 @@ const OUT = PAGE_BYTES + 0xf000;
 const ADDRESS = PAGE_BYTES + 0xe000;
 const U64_MAX = 2n ** 64n - 1n;
 
-/** Pages of a guest that fills 16 MiB at a time. */
-export const PAGES = 258;
 const FILL_BYTES = 256 * PAGE_BYTES;
 
 export interface State {

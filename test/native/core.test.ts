@@ -46,6 +46,6 @@ test.for(['thread', 'address,undefined'])(
     });
     const lines = stdout.trim().split('\n');
     expect(lines.filter((line) => !line.startsWith('ok: '))).toEqual([]);
-    expect(lines.length).toBeGreaterThanOrEqual(11);
+    expect(lines.length).toBeGreaterThanOrEqual(9);
   },
 );

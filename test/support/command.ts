@@ -60,13 +60,16 @@ export function startCommand(
   return { child, ended, stderr: () => stderr, said };
 }
 
-/** Runs `body` with a driver guest in a process of its own; the process must have ended by then. */
+/** Pages of the driver guests that processes of their own run: some work on 16 MiB. */
+export const COMMAND_PAGES = 258;
+
+/** Runs `body` with a driver guest in a process of its own, and waits for its end. */
 export async function withCommand(
   options: readonly string[],
   stdio: Parameters<typeof startCommand>[1],
   body: (driven: Driven, command: Command) => Promise<void>,
 ): Promise<void> {
-  await withFiles({ 'driver.wasm': driverModule('long', '3') }, async (folder) => {
+  await withFiles({ 'driver.wasm': driverModule('long', `${COMMAND_PAGES}`) }, async (folder) => {
     const command = startCommand(
       ['--listen', '127.0.0.1:0', ...options, `${folder}/driver.wasm`],
       stdio,
@@ -76,6 +79,9 @@ export async function withCommand(
     try {
       await driven.call('memory.size');
       await body(driven, command);
+    } catch (error) {
+      command.child.kill('SIGKILL');
+      throw error;
     } finally {
       await driven.end();
     }

@@ -246,9 +246,12 @@ export async function withDriven(
   const local = await startDriven(options);
   try {
     await body(local.driven, local);
-  } finally {
+  } catch (error) {
+    await local.guest.stop();
     await local.driven.end();
-    expect(await local.guest.ended).toMatchObject(expected);
-    expect(await leakedSince(before)).toEqual([]);
+    throw error;
   }
+  await local.driven.end();
+  expect(await local.guest.ended).toMatchObject(expected);
+  expect(await leakedSince(before)).toEqual([]);
 }

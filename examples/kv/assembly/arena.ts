@@ -20,7 +20,7 @@ const FLAGS: u32 = FREE | LEFT_FREE;
 const PAGE_BYTES: u32 = 65536;
 /** The smallest arena worth having. */
 const ARENA_PAGES_MIN: u32 = 16;
-/** Size in bytes of the blocks kept for requests and replies that must wait: see `allocateSpare`. */
+/** Size in bytes of the blocks for requests and replies that must wait: see `allocateSpare`. */
 const SPARE_BYTES: u32 = 65536;
 /** They take a sixteenth of the arena, and are at least two for requests and two for replies. */
 const SPARES_MIN: u32 = 4;
@@ -96,7 +96,7 @@ export function allocate(bytes: u32): usize {
   return block + HEADER_BYTES;
 }
 
-/** As `allocate`, for what stays: an eighth of the arena, the spares in it, is for what does not. */
+/** As `allocate`, for what stays: an eighth of the arena, with the spares, is for what does not. */
 export function allocateData(bytes: u32): usize {
   const limit = arenaBytes - (arenaBytes >> 3);
   return <u64>allocatedBytes + bytes <= limit ? allocate(bytes) : 0;
