@@ -181,9 +181,10 @@ function watch(
   let outcome: Outcome | undefined;
   const kill = (reason: 'timeout' | 'stopped'): void => {
     outcome ??= { kind: 'killed', reason };
-    // Termination first: whatever the wake lets out of its wait then runs no further.
+    // Termination first: what is then let out of its wait runs no further. And closing, not one
+    // wake: V8 may let a few more calls through, and none of them must wait again.
     void worker.terminate();
-    kernel.sessionWake(opened.session);
+    kernel.sessionClose(opened.session);
   };
   const killAtExit = (): void => kill('stopped');
   killers.add(killAtExit);

@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 
 import { DescriptorTable } from './descriptors.js';
+import { linuxName } from './errno.js';
 import type { Grants } from './grants.js';
 import type { TraceGroup } from './trace-groups.js';
 import { openNativeKernel } from './kernel/native.js';
@@ -69,7 +70,9 @@ function run(start: WorkerStart, observe: Observe | undefined): void {
   if (problems.length > 0) return post({ kind: 'unlinkable', problems });
   post({ kind: 'linked' });
   const kernel = openNativeKernel();
-  kernel.sessionEnter(start.session);
+  const entered = kernel.sessionEnter(start.session);
+  // Stopped before it began, or no timer left for its wakes: not to be run unstoppably.
+  if (entered < 0) end(trapped(new Error(`cannot enter the session: ${linuxName(-entered)}`)));
   const sandbox = new Sandbox({
     kernel,
     descriptors: new DescriptorTable(start.descriptors, grants.limits.fds),

@@ -42,7 +42,10 @@ export interface Kernel {
   // Sessions -------------------------------------------------------------------------------
   /** Opens a session. Owns nothing yet; close it with `sessionClose`. */
   sessionOpen(): Session;
-  /** Makes the calling thread one of the session's: it owns what it opens, and can be woken. */
+  /**
+   * Makes the calling thread one of the session's: it owns what it opens, and can be woken.
+   * `-ESRCH` if the session is closed already, `-EAGAIN` where no timer for wakes is left.
+   */
   sessionEnter(session: Session): Result;
   /**
    * Wakes every thread of the session out of its wait, or out of its next wait if it is not in
@@ -51,7 +54,11 @@ export interface Kernel {
   sessionWake(session: Session): Result;
   /** Gives a handle to a session, which then closes it with the rest. */
   sessionAdopt(session: Session, handle: Handle): Result;
-  /** Closes every handle the session still owns; returns how many. The session is gone. */
+  /**
+   * Closes every handle the session still owns, and returns how many; `-ESRCH` the second time.
+   * Threads still in it are woken, and from then on find every wait `-EINTR` and every new handle
+   * `-ECANCELED`.
+   */
   sessionClose(session: Session): Result;
 
   // Sockets: always O_NONBLOCK and O_CLOEXEC ----------------------------------------------

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Client } from '../support/client.js';
-import { type GuestProcess, startGuest } from '../support/guest-process.js';
+import { type GuestProcess, runGuest, startGuest } from '../support/guest-process.js';
 
 const guests: GuestProcess[] = [];
 
@@ -131,5 +131,11 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
     const echoes = Array.from({ length: 20 }, () => `${wait} sock_recv sock_send`);
     expect(guest.calls().join(' ')).toContain(echoes.join(' '));
     client.close();
+  });
+
+  test('without a listener it says so, and ends', async () => {
+    const { status, stderr } = await runGuest([`examples/echo/build/${variant}.wasm`]);
+    expect(stderr).toContain('there is no listener; run it with --listen');
+    expect(status).toBe(1);
   });
 });

@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '../support/client.js';
-import { type GuestProcess, startGuest } from '../support/guest-process.js';
+import { type GuestProcess, runGuest, startGuest } from '../support/guest-process.js';
 
 const guests: GuestProcess[] = [];
 
@@ -246,6 +246,12 @@ describe.each(['http', 'http-poll'])('%s', (variant) => {
     const bodies = ['', 'short', 'long '.repeat(100_000)];
     for (const body of bodies) expect(await post(agent, port, body)).toBe(body);
     agent.destroy();
+  });
+
+  test('without a listener it says so, and ends', async () => {
+    const { status, stderr } = await runGuest([`examples/http/build/${variant}.wasm`]);
+    expect(stderr).toContain('there is no listener; run it with --listen');
+    expect(status).toBe(1);
   });
 });
 

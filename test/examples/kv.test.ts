@@ -162,8 +162,16 @@ describe.each(['kv', 'kv-poll'])('%s', (variant) => {
   }
 
   test('ends the connection after QUIT, and executes nothing behind it', async () => {
-    const requests = [encode('SET', 'k', '1'), encode('QUIT'), encode('PING')];
-    expect(await ask(Buffer.concat(requests))).toBe('+OK\r\n+OK\r\n');
+    const other = await RespClient.connect(guest.port);
+    const requests = [encode('SET', 'k', '1'), encode('QUIT'), encode('SET', 'k', '2')];
+    await other.raw.send(Buffer.concat(requests));
+    expect((await other.raw.takeAll()).toString()).toBe('+OK\r\n+OK\r\n');
+    expect(await client.call('GET', 'k')).toBe('1');
+    // It lingers: at once closed, it would answer the first byte with a reset, and break the next.
+    await other.raw.send('x');
+    await client.call('PING');
+    await other.raw.send('x');
+    other.close();
   });
 
   test('answers a person at a terminal, who then ends the input', async () => {
@@ -260,19 +268,19 @@ describe.each(['kv', 'kv-poll'])('%s', (variant) => {
   });
 
   test.each([
-    ['*x\r\n', 'invalid multibulk length'],
-    ['*1048577\r\n', 'invalid multibulk length'],
-    ['*99999999999999999999\r\n', 'invalid multibulk length'],
-    [`*${'1'.repeat(40)}`, 'too big mbulk count string'],
-    ['*1\r\n:1\r\n', "expected '$', got ':'"],
-    ['*1\r\n$-1\r\n', 'invalid bulk length'],
-    ['*1\r\n$16777217\r\n', 'invalid bulk length'],
-    ['*1\r\n$4294967297\r\n', 'invalid bulk length'],
-    [`*1\r\n$${'1'.repeat(40)}`, 'too big bulk count string'],
-    ['*1\r\n$4\r\nPINGxx', 'expected CR LF after a bulk string'],
-    ['SET "k v\r\n', 'unbalanced quotes in request'],
-    ['x'.repeat(70_000), 'too big inline request'],
-  ])('answers what came before, a protocol error, and ends: %.24j', async (bytes, why) => {
+    ['invalid multibulk length', '*x\r\n'],
+    ['invalid multibulk length', '*1048577\r\n'],
+    ['invalid multibulk length', '*99999999999999999999\r\n'],
+    ['too big mbulk count string', `*${'1'.repeat(40)}`],
+    ["expected '$', got ':'", '*1\r\n:1\r\n'],
+    ['invalid bulk length', '*1\r\n$-1\r\n'],
+    ['invalid bulk length', '*1\r\n$16777217\r\n'],
+    ['invalid bulk length', '*1\r\n$4294967297\r\n'],
+    ['too big bulk count string', `*1\r\n$${'1'.repeat(40)}`],
+    ['expected CR LF after a bulk string', '*1\r\n$4\r\nPINGxx'],
+    ['unbalanced quotes in request', 'SET "k v\r\n'],
+    ['too big inline request', 'x'.repeat(70_000)],
+  ])('answers what came before, a protocol error, and ends: %s', async (why, bytes) => {
     expect(await ask(`PING\r\n${bytes}`)).toBe(`+PONG\r\n-ERR Protocol error: ${why}\r\n`);
   });
 
@@ -282,14 +290,16 @@ describe.each(['kv', 'kv-poll'])('%s', (variant) => {
 
   test('takes no memory for lengths that are only declared', async () => {
     const before = await usedMemory(client);
-    const declarations = ['*1048576\r\n$16777216\r\nx', '*1048576\r\n$3\r\nSET\r\n'];
+    const declarations = [`*9\r\n$16777216\r\n${'x'.repeat(5000)}`, '*1048576\r\n$3\r\nSET\r\n'];
     const clients: RespClient[] = [];
     for (let i = 0; i < 100; i++) {
       const other = await RespClient.connect(guest.port);
       await other.raw.send(declarations[i % 2] ?? '');
       clients.push(other);
     }
-    expect((await usedMemory(client)) - before).toBeLessThan(100 * 1024);
+    await client.call('PING');
+    for (const other of clients) await other.raw.send('$');
+    expect((await usedMemory(client)) - before).toBeLessThan(100 * 32 * 1024);
     for (const other of clients) other.close();
     expect(await last(async () => usedMemory(client), before)).toBe(before);
   });
@@ -332,5 +342,5 @@ describe.each(['kv', 'kv-poll'])('%s', (variant) => {
 test('kv-poll imports nothing that is not portable', async () => {
   const module = await WebAssembly.compile(await readFile('examples/kv/build/kv-poll.wasm'));
   const modules = WebAssembly.Module.imports(module).map((each) => each.module);
-  expect([...new Set(modules)].toSorted()).toEqual(['env', 'wasi_snapshot_preview1']);
+  expect([...new Set(modules)].toSorted()).toEqual(['wasi_snapshot_preview1']);
 });

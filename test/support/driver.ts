@@ -155,8 +155,17 @@ function acceptCall(shape: Shape): string {
   return `(call $sock_accept (i32.const 3) ${flags} (i32.const ${SIZE}))`;
 }
 
+const assembled = new Map<string, Uint8Array>();
+
 /** The driver's module; `memory` is its limits in pages, as WebAssembly text has them. */
 export function driverModule(shape: Shape, memory: string): Uint8Array {
+  const key = `${shape} ${memory}`;
+  const bytes = assembled.get(key) ?? assemble(shape, memory);
+  assembled.set(key, bytes);
+  return bytes;
+}
+
+function assemble(shape: Shape, memory: string): Uint8Array {
   const rows = [...rowsOf(shape).values()];
   const bodies = [...rows.map(callBody), ...Object.values(OWN_OPERATIONS)];
   const functions = bodies.map(

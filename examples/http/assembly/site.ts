@@ -11,6 +11,7 @@ import {
   env,
   exit,
   listenerFd,
+  printError,
 } from 'sandpoll/guest';
 
 class Site extends HttpServer {
@@ -43,8 +44,13 @@ class Site extends HttpServer {
 
 /** Serves the first listener that the host has opened, until the guest is stopped. */
 export function serve(poller: Poller): void {
+  const fd = listenerFd();
+  if (fd < 0) {
+    printError('http: there is no listener; run it with --listen 127.0.0.1:8080\n');
+    exit(1);
+  }
   const loop = new EventLoop(poller);
-  const site = new Site(loop, listenerFd());
+  const site = new Site(loop, fd);
   const timeoutMs = env('TIMEOUT_MS');
   if (timeoutMs !== null) setTimeouts(site, I64.parseInt(timeoutMs) * NS_PER_MS);
   exit(-loop.run());

@@ -10,4 +10,4 @@ say(args());
 say(environment());
 printError('said it all\n');
 const status = env('STATUS') || '0';
-exit(<i32>parseInt(status!));
+exit(<i32>parseInt(status));
