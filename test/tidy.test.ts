@@ -54,6 +54,8 @@ test('every file of the host has a place on the floor plan', () => {
 });
 
 test('imports between the rooms of the host point downwards only', () => {
+  // A reading that finds no imports would find no wrong ones either.
+  expect(host.flatMap(importsOf).length).toBeGreaterThan(host.length);
   const upward = host.flatMap((source) => {
     const from = place(source.path);
     const wrong = importsOf(source).filter((target) => {
@@ -106,11 +108,14 @@ test('imports and sandbox know no time, no chance and no files but through the k
   expect(found.map(({ path }) => path)).toEqual([]);
 });
 
+/** The title of a test is a sentence, and no formatter breaks it. */
+const TITLE = /^\s*(test|describe)\b.*['`],/;
+
 test(`no line is longer than ${COLUMNS_MAX} columns`, () => {
   const long = code.flatMap(({ path, lines }) =>
-    lines.flatMap((line, index) =>
-      [...line].length > COLUMNS_MAX ? [`${path}:${index + 1}`] : [],
-    ),
+    lines.flatMap((line, index) => {
+      return line.length > COLUMNS_MAX && !TITLE.test(line) ? [`${path}:${index + 1}`] : [];
+    }),
   );
   expect(long).toEqual([]);
 });
@@ -123,22 +128,31 @@ test(`no file is longer than ${FILE_LINES_MAX} lines`, () => {
 /** A line that ends the head of a function: `) {`, `): Type {`, `) const {` or `=> {`. */
 const FUNCTION_HEAD = /(?:\)(?:: [^=]+| const| noexcept)?|=>) \{$/;
 
+/** Groups of cases are as long as their cases are many. */
+const GROUP = /^\s*(describe|everyKernel)\b/;
+
+function indent(line: string): number {
+  return line.length - line.trimStart().length;
+}
+
+/** Where the head begins that ends at `at`: its parameters may stand on lines of their own. */
+function headOf(lines: readonly string[], at: number): number {
+  if (!/^\s*\)/.test(lines[at])) return at;
+  return lines.findLastIndex((line, index) => index < at && indent(line) === indent(lines[at]));
+}
+
 /**
  * The lengths of the functions of a file, head to brace. Formatted code tells them by how far
  * lines are indented: a block ends at the first brace that stands where its head began.
  */
 function functionLengths({ path, lines }: Source): { name: string; length: number }[] {
-  const indent = (line: string): number => line.length - line.trimStart().length;
   return lines.flatMap((line, at) => {
-    if (!FUNCTION_HEAD.test(line) || /^\s*describe\b/.test(line)) return [];
-    const column = indent(line);
-    const isHead = /^\s*\)/.test(line);
-    let first = at;
-    while (isHead && (first === at || indent(lines[first]) !== column)) first--;
-    const length = lines.findIndex((each, index) => {
-      return index > at && indent(each) === column && each.trimStart().startsWith('}');
+    if (!FUNCTION_HEAD.test(line) || GROUP.test(line)) return [];
+    const first = headOf(lines, at);
+    const last = lines.findIndex((each, index) => {
+      return index > at && indent(each) === indent(line) && each.trimStart().startsWith('}');
     });
-    return [{ name: `${path}:${first + 1}`, length: length - first + 1 }];
+    return [{ name: `${path}:${first + 1}`, length: last - first + 1 }];
   });
 }
 

@@ -38,7 +38,7 @@ function sourceMapOf(file: string): string | undefined {
   }
 }
 
-/** A source as it can be opened from here, if it is a file beside the map; else as the map has it. */
+/** A source of a map as it can be opened from here; what is no file, as the map has it. */
 function sourceText(file: string, source: string): string {
   const [path, position] = source.split(/:(?=\d+:\d+$)/);
   const beside = join(dirname(file), path);

@@ -54,7 +54,8 @@ function words(text: string): string[] {
 function provided(module: string): string[] {
   return (IMPORT_MODULES.get(module) ?? []).map((row) => {
     const { params, results } = rowType(row);
-    return `${row.name}(${params})${`${results}` === 'i32' ? '' : `->(${results})`}`;
+    const result = results.join() === 'i32' ? '' : `->(${results.join()})`;
+    return `${row.name}(${params.join()})${result}`;
   });
 }
 

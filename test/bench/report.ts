@@ -69,7 +69,7 @@ export const makeRow = (
 });
 
 /** A number and its ratio to C. */
-const both = (value: string, ratio: number): string => `${value} ${`×${ratio.toFixed(2)}`}`;
+const both = (value: string, ratio: number): string => `${value} ×${ratio.toFixed(2)}`;
 
 const signed = (value: number, digits: number): string =>
   `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(digits)}`;

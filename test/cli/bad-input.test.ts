@@ -63,9 +63,8 @@ const FILES: readonly (readonly [name: string, contents: string | Uint8Array, sa
   ],
   [
     'invalid.wasm',
-    wat(
-      '(module (memory (export "memory") 1) (func (export "_start") (drop (i32.add (i32.const 1) (f32.const 1)))))',
-    ),
+    wat(`(module (memory (export "memory") 1)
+      (func (export "_start") (drop (i32.add (i32.const 1) (f32.const 1)))))`),
     'is not a valid module',
   ],
 ];

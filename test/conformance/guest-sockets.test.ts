@@ -184,8 +184,9 @@ describe('a guest’s own UDP sockets', () => {
       expect(await addressBytes(driven, 6)).toEqual([INET4, 0, ...LOCALHOST]);
       const iovs = await textIovec(driven, 'pong');
       const to = await addressV2(driven, INET4, Uint8Array.from(LOCALHOST));
+      const answered = once(peer, 'message');
       expect(await driven.call('sock_send_to', fd, iovs, 1, to, from.port, 0, SIZE)).toBe(0);
-      const [answer] = (await once(peer, 'message')) as [Buffer];
+      const [answer] = (await answered) as [Buffer];
       expect([answer.toString(), await driven.u32(SIZE)]).toEqual(['pong', 4]);
     });
   });

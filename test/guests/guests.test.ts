@@ -38,8 +38,8 @@ test.each(examples)('%s-poll imports nothing but preview1', async (example) => {
 
 // V8 never replaces the code of a call that is under way: what the loop did itself would stay slow.
 test.each(['http', 'http-poll'])('the loop of %s calls out for every event', async (name) => {
-  const { readWasm } = await createWabt();
-  const module = readWasm(readExample('http', name), { readDebugNames: true });
+  const wabt = await createWabt();
+  const module = wabt.readWasm(readExample('http', name), { readDebugNames: true });
   module.applyNames();
   const functions = module.toText({}).split(/^ {2}\(func /mu);
   const start = functions.filter((each) => each.startsWith('$~start '));

@@ -151,7 +151,7 @@ export function connectingState(port: number): State {
   return waiting('sock_connect', (driven) => connecting(driven, port));
 }
 
-/** States of a process whose stdin is a pipe that says nothing, and stdout one that nobody reads. */
+/** States of a process whose stdin is a silent pipe, and its stdout one that nobody reads. */
 export const STDIO_STATES: readonly State[] = [
   waiting('fd_read of stdin', async (driven) => {
     await driven.calls(iovecs(IOVS, [[DATA, 8]]));

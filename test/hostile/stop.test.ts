@@ -142,18 +142,13 @@ describe('without help of the driver', () => {
     'B77, B78: $name in a $where: stop() and the time-out end it',
     async ({ loop, where }) => {
       const bytes = endless(where, loop);
-      let heard = (_line: string): void => {};
-      const said = new Promise<string>((resolve) => {
-        heard = resolve;
-      });
-      const options = { bytes, name: 'endless.wasm', grants: NO_GRANTS, onReport: heard };
-      const stopped = await startGuest(options);
+      const { guest, said } = await startEndless(bytes);
       await said;
       expect(await stopNoted(guest)).toBeLessThan(BOUND_MS);
       const timeoutMs = 100;
       const started = performance.now();
-      const limited = await startGuest({ ...options, timeoutMs });
-      expect(await limited.ended).toEqual({ kind: 'killed', reason: 'timeout' });
+      const limited = await startEndless(bytes, timeoutMs);
+      expect(await limited.guest.ended).toEqual({ kind: 'killed', reason: 'timeout' });
       const lasted = performance.now() - started;
       expect(lasted).toBeGreaterThanOrEqual(timeoutMs);
       expect(lasted).toBeLessThan(timeoutMs + BOUND_MS);

@@ -111,13 +111,15 @@ function callBody({ row }: NamedRow): string {
   return results[0] === 'f64' ? `(i64.reinterpret_f64 ${call})` : `(i64.extend_i32_u ${call})`;
 }
 
-/** Moves `$len` bytes at `$at` over the connection; a peer that is gone is the end. */
+/** Moves `$len` bytes at `$at` over the connection; a peer that is gone is the end, as 0. */
 function transfer(name: string, call: string): string {
   return `(func $${name} (param $at i32) (param $len i32)
+    (local $errno i32)
     (i32.store (i32.const ${IOVEC}) (local.get $at))
     (i32.store (i32.const ${IOVEC + 4}) (local.get $len))
-    (if (i32.or ${call} (i32.ne (i32.load (i32.const ${SIZE})) (local.get $len)))
-      (then (call $proc_exit (i32.const 0)) unreachable)))`;
+    (local.set $errno ${call})
+    (if (i32.or (local.get $errno) (i32.ne (i32.load (i32.const ${SIZE})) (local.get $len)))
+      (then (call $proc_exit (local.get $errno)) unreachable)))`;
 }
 
 const RECEIVE = `(call $sock_recv (global.get $control) (i32.const ${IOVEC}) (i32.const 1)

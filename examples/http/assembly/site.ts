@@ -8,9 +8,12 @@ import {
   HttpServer,
   NS_PER_MS,
   Poller,
+  SocketAddress,
   env,
   exit,
   listenerFd,
+  localAddress,
+  print,
   printError,
 } from 'sandpoll/guest';
 
@@ -51,6 +54,8 @@ export function serve(poller: Poller): void {
   }
   const loop = new EventLoop(poller);
   const site = new Site(loop, fd);
+  const address = new SocketAddress();
+  if (localAddress(fd, address) == 0) print('try: curl http://' + address.toString() + '/\n');
   const timeoutMs = env('TIMEOUT_MS');
   if (timeoutMs !== null) setTimeouts(site, I64.parseInt(timeoutMs) * NS_PER_MS);
   exit(-loop.run());
