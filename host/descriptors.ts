@@ -131,6 +131,16 @@ export class DescriptorTable {
     return fd >>> 0 < this.fdsMax ? this.#words[this.#at(fd) + KIND] : Kind.FREE;
   }
 
+  /** The handle of a non-blocking stream, −1 for anything else: one look for the busiest calls. */
+  eagerStream(fd: number): Handle {
+    if (fd >>> 0 >= this.fdsMax) return -1;
+    const words = this.#words;
+    const at = this.#at(fd);
+    const eager =
+      words[at + KIND] === Kind.STREAM && (words[at + FDFLAGS] & Fdflags.NONBLOCK) !== 0;
+    return eager ? words[at + HANDLE] : -1;
+  }
+
   /** The handle of a descriptor that `kind` has shown to be open. */
   handle(fd: number): Handle {
     return this.#words[this.#at(fd) + HANDLE];

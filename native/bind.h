@@ -40,10 +40,14 @@ inline bool read(napi_env env, napi_value value, uint32_t& out) {
   return true;
 }
 
-/** A `Uint8Array`, over an ArrayBuffer or a SharedArrayBuffer. */
+/** An ArrayBuffer, or a `Uint8Array` over one or over a SharedArrayBuffer. */
 inline bool read(napi_env env, napi_value value, Bytes& out) {
   napi_typedarray_type type;
   void* data;
+  if (napi_get_arraybuffer_info(env, value, &data, &out.size) == napi_ok) {
+    out.data = static_cast<uint8_t*>(data);
+    return true;
+  }
   if (napi_get_typedarray_info(env, value, &type, &out.size, &data, nullptr, nullptr) != napi_ok) {
     return false;
   }

@@ -21,11 +21,11 @@
         'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
       ],
       'cflags!': ['-O3', '-O0'],
-      'cflags': ['-O2', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror'],
+      'cflags': ['-O2', '-flto', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror'],
       'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
       'cflags_cc': ['-std=c++17', '-fno-exceptions', '-fno-rtti', '-fvisibility-inlines-hidden'],
       # Worker threads come and go; the table of handles and the signal handler stay.
-      'ldflags': ['-Wl,-z,nodelete'],
+      'ldflags': ['-O2', '-flto', '-Wl,-z,nodelete'],
     },
   ],
 }

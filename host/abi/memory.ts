@@ -6,7 +6,7 @@
  * views are taken again, and the check is repeated: no call pays for growth that did not happen.
  */
 import { Iovec } from './preview1.js';
-import { IOV_MAX } from '../kernel/kernel.js';
+import { type Bytes, IOV_MAX } from '../kernel/kernel.js';
 import { LinuxErrno } from '../errno.js';
 
 /** The most bytes one call moves, as Linux has it (MAX_RW_COUNT of `read(2)`). */
@@ -18,6 +18,8 @@ export class GuestMemory {
   bytes: Uint8Array;
   /** The same memory, for structs. */
   view: DataView;
+  /** The same memory, for the kernel port. */
+  span: Bytes;
   /** What `readIovecs` has read: pairs of (offset, length). */
   readonly iovs = new Uint32Array(2 * IOV_MAX);
 
@@ -25,6 +27,11 @@ export class GuestMemory {
     this.#memory = memory;
     this.bytes = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
+    this.span = this.#spanOf(memory.buffer);
+  }
+
+  #spanOf(buffer: ArrayBuffer | SharedArrayBuffer): Bytes {
+    return buffer instanceof SharedArrayBuffer ? this.bytes : buffer;
   }
 
   /**
@@ -40,7 +47,19 @@ export class GuestMemory {
     if (this.bytes.buffer === buffer && this.bytes.length === buffer.byteLength) return false;
     this.bytes = new Uint8Array(buffer);
     this.view = new DataView(buffer);
+    this.span = this.#spanOf(buffer);
     return at + size <= this.bytes.length;
+  }
+
+  /** `readIovecs` for a single one; false if it or its buffer lies outside memory. */
+  readIovec(at: number): boolean {
+    if (!this.fits(at, Iovec.SIZE)) return false;
+    const buf = Iovec.buf.get(this.view, at);
+    const len = Iovec.len.get(this.view, at);
+    if (!this.fits(buf, len)) return false;
+    this.iovs[0] = buf;
+    this.iovs[1] = len;
+    return true;
   }
 
   /**

@@ -8,6 +8,12 @@
  * Everything that is not deterministic passes through here. Guests, grants and WASI do not.
  */
 
+/**
+ * Memory that a call reads or writes. An ArrayBuffer, where there is one, is cheaper to look into
+ * than a view of it: some 15 ns a call.
+ */
+export type Bytes = Uint8Array | ArrayBuffer;
+
 /** Opaque name of an open kernel object: slot and generation in 31 bits. */
 export type Handle = number;
 
@@ -77,13 +83,13 @@ export interface Kernel {
   /** `getpeername(2)`. */
   getpeername(handle: Handle, address: SockaddrBuffer): Result;
   /** `recv(2)`: bytes read; with MSG_TRUNC the datagram's real length. */
-  recv(handle: Handle, bytes: Uint8Array, offset: number, length: number, flags: number): Result;
+  recv(handle: Handle, bytes: Bytes, offset: number, length: number, flags: number): Result;
   /** `send(2)` with MSG_NOSIGNAL: bytes written. */
-  send(handle: Handle, bytes: Uint8Array, offset: number, length: number, flags: number): Result;
+  send(handle: Handle, bytes: Bytes, offset: number, length: number, flags: number): Result;
   /** `recvmsg(2)` into `count` buffers; the sender's address is written to `address`. */
   recvmsg(
     handle: Handle,
-    bytes: Uint8Array,
+    bytes: Bytes,
     iovs: Uint32Array,
     count: number,
     flags: number,
@@ -92,7 +98,7 @@ export interface Kernel {
   /** `sendmsg(2)` with MSG_NOSIGNAL from `count` buffers, to `address` if there is one. */
   sendmsg(
     handle: Handle,
-    bytes: Uint8Array,
+    bytes: Bytes,
     iovs: Uint32Array,
     count: number,
     flags: number,
@@ -105,7 +111,7 @@ export interface Kernel {
     handle: Handle,
     level: number,
     name: number,
-    bytes: Uint8Array,
+    bytes: Bytes,
     offset: number,
     length: number,
   ): Result;
@@ -114,7 +120,7 @@ export interface Kernel {
     handle: Handle,
     level: number,
     name: number,
-    bytes: Uint8Array,
+    bytes: Bytes,
     offset: number,
     length: number,
   ): Result;
@@ -137,7 +143,7 @@ export interface Kernel {
    */
   epollPwait(
     epoll: Handle,
-    bytes: Uint8Array,
+    bytes: Bytes,
     offset: number,
     maxevents: number,
     timeoutMs: number,
@@ -145,7 +151,7 @@ export interface Kernel {
   /** `epoll_pwait2(2)`: as `epollPwait`, to the nanosecond; `seconds` −1 waits for ever. */
   epollPwait2(
     epoll: Handle,
-    bytes: Uint8Array,
+    bytes: Bytes,
     offset: number,
     maxevents: number,
     seconds: number,
@@ -163,13 +169,13 @@ export interface Kernel {
   /** Handle on this process's descriptor 0, 1 or 2; closing it leaves the process's own open. */
   stdio(fd: number): Handle | Result;
   /** `read(2)`. */
-  read(handle: Handle, bytes: Uint8Array, offset: number, length: number): Result;
+  read(handle: Handle, bytes: Bytes, offset: number, length: number): Result;
   /** `write(2)`; a reader that is gone is `-EPIPE`, never a signal. */
-  write(handle: Handle, bytes: Uint8Array, offset: number, length: number): Result;
+  write(handle: Handle, bytes: Bytes, offset: number, length: number): Result;
   /** `readv(2)`. */
-  readv(handle: Handle, bytes: Uint8Array, iovs: Uint32Array, count: number): Result;
+  readv(handle: Handle, bytes: Bytes, iovs: Uint32Array, count: number): Result;
   /** `writev(2)`. */
-  writev(handle: Handle, bytes: Uint8Array, iovs: Uint32Array, count: number): Result;
+  writev(handle: Handle, bytes: Bytes, iovs: Uint32Array, count: number): Result;
   /** `ioctl(FIONREAD)`: bytes that can be read without waiting. */
   fionread(handle: Handle): Result;
   /** `fstat(2)`: the `st_mode`. */
@@ -181,11 +187,11 @@ export interface Kernel {
 
   // Time and chance --------------------------------------------------------------------------
   /** `clock_gettime(2)`: writes nanoseconds as u64, 8 bytes, at `offset`. */
-  clockGettime(clockid: number, bytes: Uint8Array, offset: number): Result;
+  clockGettime(clockid: number, bytes: Bytes, offset: number): Result;
   /** `clock_getres(2)`: writes nanoseconds as u64, 8 bytes, at `offset`. */
-  clockGetres(clockid: number, bytes: Uint8Array, offset: number): Result;
+  clockGetres(clockid: number, bytes: Bytes, offset: number): Result;
   /** `getrandom(2)` until `length` bytes are filled; returns 0. */
-  getrandom(bytes: Uint8Array, offset: number, length: number): Result;
+  getrandom(bytes: Bytes, offset: number, length: number): Result;
   /** `sched_yield(2)`. */
   schedYield(): Result;
 }

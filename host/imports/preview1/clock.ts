@@ -24,7 +24,7 @@ const timeGetRow = imported(
     const at = result >>> 0;
     if (!memory.fits(at, 8)) return Errno.FAULT;
     const clock = linuxClock(id);
-    return clock < 0 ? Errno.INVAL : wasiStatus(kernel.clockGettime(clock, memory.bytes, at));
+    return clock < 0 ? Errno.INVAL : wasiStatus(kernel.clockGettime(clock, memory.span, at));
   },
 );
 
@@ -36,7 +36,7 @@ const resGetRow = imported(
     const at = result >>> 0;
     if (!memory.fits(at, 8)) return Errno.FAULT;
     const clock = linuxClock(id);
-    return clock < 0 ? Errno.INVAL : wasiStatus(kernel.clockGetres(clock, memory.bytes, at));
+    return clock < 0 ? Errno.INVAL : wasiStatus(kernel.clockGetres(clock, memory.span, at));
   },
 );
 

@@ -85,6 +85,32 @@ const sockAcceptV1Row = imported(
   (sandbox) => (fd: number, result: number) => sockAccept(sandbox, fd, 0, result),
 );
 
+/** Every case of `sock_recv` but the busiest. */
+function receiveAny(
+  sandbox: Sandbox,
+  fd: number,
+  data: number,
+  len: number,
+  riflags: number,
+  sizeAt: number,
+  roflagsAt: number,
+): number {
+  const { memory, descriptors } = sandbox;
+  const count = memory.readIovecs(data >>> 0, len >>> 0);
+  if (count < 0) return wasiErrno(count);
+  if ((riflags & ~Riflags.ALL) !== 0) return Errno.INVAL;
+  const kind = descriptors.kind(fd);
+  if (!isSocket(kind)) return wasiErrno(notSocket(kind));
+  const datagram = kind === Kind.DATAGRAM;
+  const room = memory.iovecBytes(count);
+  const flags = receiveFlags(riflags) | (datagram ? MSG_TRUNC : 0);
+  const n = receive(sandbox, fd, count, flags, null);
+  if (n < 0) return wasiErrno(n);
+  memory.view.setUint32(sizeAt, Math.min(n, room), true);
+  memory.view.setUint16(roflagsAt, n > room ? Roflags.DATA_TRUNCATED : 0, true);
+  return Errno.SUCCESS;
+}
+
 const sockRecvRow = imported(
   'sock_recv',
   {
@@ -95,49 +121,72 @@ const sockRecvRow = imported(
     'result.size': '*u32',
     'result.ro_flags': '*u16',
   },
-  (sandbox) =>
-    (fd: number, data: number, len: number, riflags: number, size: number, roflags: number) => {
-      const { memory, descriptors } = sandbox;
+  (sandbox) => {
+    const { descriptors, kernel } = sandbox;
+    return (
+      fd: number,
+      data: number,
+      len: number,
+      riflags: number,
+      size: number,
+      flags: number,
+    ) => {
+      const { memory } = sandbox;
       const sizeAt = size >>> 0;
-      const roflagsAt = roflags >>> 0;
+      const roflagsAt = flags >>> 0;
       if (!memory.fits(sizeAt, 4) || !memory.fits(roflagsAt, 2)) return Errno.FAULT;
-      const count = memory.readIovecs(data >>> 0, len >>> 0);
-      if (count < 0) return wasiErrno(count);
-      if ((riflags & ~Riflags.ALL) !== 0) return Errno.INVAL;
-      const kind = descriptors.kind(fd);
-      if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-      const datagram = kind === Kind.DATAGRAM;
-      const flags = receiveFlags(riflags) | (datagram ? MSG_TRUNC : 0);
-      let n = receive(sandbox, fd, count, flags, null);
+      const handle = len === 1 && riflags === 0 ? descriptors.eagerStream(fd) : -1;
+      if (handle < 0) return receiveAny(sandbox, fd, data, len, riflags, sizeAt, roflagsAt);
+      if (!memory.readIovec(data >>> 0)) return Errno.FAULT;
+      const { iovs } = memory;
+      const n = kernel.recv(handle, memory.span, iovs[0], iovs[1], 0);
       if (n < 0) return wasiErrno(n);
-      let truncated = 0;
-      if (datagram) {
-        const room = memory.iovecBytes(count);
-        truncated = n > room ? Roflags.DATA_TRUNCATED : 0;
-        n = Math.min(n, room);
-      }
       memory.view.setUint32(sizeAt, n, true);
-      memory.view.setUint16(roflagsAt, truncated, true);
+      memory.view.setUint16(roflagsAt, 0, true);
       return Errno.SUCCESS;
-    },
+    };
+  },
 );
+
+/** Every case of `sock_send` but the busiest. */
+function sendAny(
+  sandbox: Sandbox,
+  fd: number,
+  data: number,
+  len: number,
+  siflags: number,
+  sizeAt: number,
+): number {
+  const { memory, descriptors } = sandbox;
+  const count = memory.readIovecs(data >>> 0, len >>> 0);
+  if (count < 0) return wasiErrno(count);
+  if (siflags !== 0) return Errno.INVAL;
+  const kind = descriptors.kind(fd);
+  if (!isSocket(kind)) return wasiErrno(notSocket(kind));
+  const n = transmit(sandbox, fd, count, null);
+  if (n < 0) return wasiErrno(n);
+  memory.view.setUint32(sizeAt, n, true);
+  return Errno.SUCCESS;
+}
 
 const sockSendRow = imported(
   'sock_send',
   { fd: 'fd', si_data: 'ptr', si_data_len: 'size', si_flags: 'u32', 'result.size': '*u32' },
-  (sandbox) => (fd: number, data: number, len: number, siflags: number, size: number) => {
-    const { memory, descriptors } = sandbox;
-    const sizeAt = size >>> 0;
-    if (!memory.fits(sizeAt, 4)) return Errno.FAULT;
-    const count = memory.readIovecs(data >>> 0, len >>> 0);
-    if (count < 0) return wasiErrno(count);
-    if (siflags !== 0) return Errno.INVAL;
-    const kind = descriptors.kind(fd);
-    if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-    const n = transmit(sandbox, fd, count, null);
-    if (n < 0) return wasiErrno(n);
-    memory.view.setUint32(sizeAt, n, true);
-    return Errno.SUCCESS;
+  (sandbox) => {
+    const { descriptors, kernel } = sandbox;
+    return (fd: number, data: number, len: number, siflags: number, size: number) => {
+      const { memory } = sandbox;
+      const sizeAt = size >>> 0;
+      if (!memory.fits(sizeAt, 4)) return Errno.FAULT;
+      const handle = len === 1 && siflags === 0 ? descriptors.eagerStream(fd) : -1;
+      if (handle < 0) return sendAny(sandbox, fd, data, len, siflags, sizeAt);
+      if (!memory.readIovec(data >>> 0)) return Errno.FAULT;
+      const { iovs } = memory;
+      const n = kernel.send(handle, memory.span, iovs[0], iovs[1], 0);
+      if (n < 0) return wasiErrno(n);
+      memory.view.setUint32(sizeAt, n, true);
+      return Errno.SUCCESS;
+    };
   },
 );
 

@@ -35,10 +35,10 @@ function receiveOnce(
   address: SockaddrBuffer | null,
 ): number {
   const { kernel, memory } = sandbox;
-  const { iovs, bytes } = memory;
+  const { iovs, span } = memory;
   return count === 1 && address === null
-    ? kernel.recv(handle, bytes, iovs[0], iovs[1], flags)
-    : kernel.recvmsg(handle, bytes, iovs, count, flags, address);
+    ? kernel.recv(handle, span, iovs[0], iovs[1], flags)
+    : kernel.recvmsg(handle, span, iovs, count, flags, address);
 }
 
 /**
@@ -98,10 +98,10 @@ function sendOnce(
   address: SockaddrBuffer | null,
 ): number {
   const { kernel, memory } = sandbox;
-  const { iovs, bytes } = memory;
+  const { iovs, span } = memory;
   return count === 1 && address === null
-    ? kernel.send(handle, bytes, iovs[0], iovs[1], 0)
-    : kernel.sendmsg(handle, bytes, iovs, count, 0, address);
+    ? kernel.send(handle, span, iovs[0], iovs[1], 0)
+    : kernel.sendmsg(handle, span, iovs, count, 0, address);
 }
 
 /**

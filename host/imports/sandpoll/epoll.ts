@@ -94,7 +94,7 @@ const waitRow = imported(
       if (!memory.fits(at, maxevents * EpollEvent.SIZE)) return Errno.FAULT;
       if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
       const room = Math.min(maxevents, eventsPerWait);
-      const n = kernel.epollPwait(descriptors.handle(epfd), memory.bytes, at, room, timeoutMs);
+      const n = kernel.epollPwait(descriptors.handle(epfd), memory.span, at, room, timeoutMs);
       if (n < 0) return wasiErrno(n);
       memory.view.setUint32(nAt, n, true);
       return Errno.SUCCESS;
@@ -131,7 +131,7 @@ const pwait2Row = imported(
       if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
       const room = Math.min(maxevents, sandbox.grants.limits.eventsPerWait);
       const epoll = descriptors.handle(epfd);
-      const n = kernel.epollPwait2(epoll, memory.bytes, at, room, seconds, nanoseconds);
+      const n = kernel.epollPwait2(epoll, memory.span, at, room, seconds, nanoseconds);
       if (n < 0) return wasiErrno(n);
       memory.view.setUint32(result >>> 0, n, true);
       return Errno.SUCCESS;
