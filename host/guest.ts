@@ -46,7 +46,10 @@ export interface GuestOptions {
   /** Wall time after which the guest is killed; none for no limit. */
   readonly timeoutMs?: number;
   readonly trace?: readonly TraceGroup[];
-  /** A thread from `startThread`, if one was started ahead; it becomes the guest's. */
+  /**
+   * A thread from `startThread`, if one was started ahead. It becomes the guest's once the module
+   * and the listeners are found good; before that it stays the caller's to end.
+   */
   readonly thread?: Worker;
   /** Takes each line that the host has to say about the guest: denials, `env.trace`. */
   readonly onReport?: (line: string) => void;
@@ -78,13 +81,13 @@ function openDescriptors(kernel: Kernel, options: GuestOptions): Opened {
   const listeners: Listener[] = [];
   try {
     const install = (handle: number, kind: number, access: number): number => {
+      if (handle >= 0) kernel.sessionAdopt(session, handle);
       const fd = descriptors.claim();
       if (fd < 0) {
         const needed = STDIO.length + (options.listen?.length ?? 0);
         throw usageError(`--max-fds ${fds}: this guest starts with ${needed} descriptors already`);
       }
       // A stream that the host has closed stays closed (handle −1), its number taken (B27).
-      if (handle >= 0) kernel.sessionAdopt(session, handle);
       descriptors.open(fd, handle, kind, access, 0);
       return fd;
     };
