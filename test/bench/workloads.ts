@@ -65,7 +65,7 @@ export const workloads = (nofile: number): readonly Workload[] => [
 
 const guest = (name: string, example: Protocol, module: string): Server => {
   const wasm = `${root}examples/${example}/build/${module}`;
-  const host = `${root}dist/cli/main.js`;
+  const host = `${root}dist/cli/main.cjs`;
   const options = ['--listen', '127.0.0.1:0', '--max-fds', '20000'];
   return {
     name,

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 
 import { ROOT } from './sources.js';
 
-export const MAIN = `${ROOT}dist/cli/main.js`;
+export const MAIN = `${ROOT}dist/cli/main.cjs`;
 
 export interface Run {
   /** The exit status; null if a signal ended it. */

@@ -60,7 +60,7 @@ class Output {
 }
 
 function start(args: readonly string[]): ChildProcess {
-  const command = ['dist/cli/main.js', 'run', ...args];
+  const command = ['dist/cli/main.cjs', 'run', ...args];
   return spawn(process.execPath, command, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
