@@ -29,13 +29,13 @@ const FLOORS = [
   ['kernel/kernel', 'errno', 'trap', 'usage', 'trace-groups', 'link-error'],
 ] as const;
 
-const host = sources('host/', /\.ts$/);
-const code = sources('', /\.(ts|mjs|cc|h|c)$/);
+const host = sources('host/', /\.c?ts$/);
+const code = sources('', /\.(c?ts|mjs|cc|h|c)$/);
 const pages = sources('', /\.md$/);
 
 /** The room of a file of `host/`, and its floor; −1 if it has none. */
 function place(path: string): { room: string; floor: number } {
-  const name = path.replace(/^host\//, '').replace(/\.[jt]s$/, '');
+  const name = path.replace(/^host\//, '').replace(/\.c?[jt]s$/, '');
   const holds = (room: string): boolean => name === room || name.startsWith(`${room}/`);
   const floor = FLOORS.findIndex((rooms) => rooms.some(holds));
   return { room: FLOORS[floor]?.find(holds) ?? '', floor };

@@ -2,7 +2,7 @@
  * `sock_getsockopt` and `sock_setsockopt` of the WasmEdge family: its own numbers at SOL_SOCKET
  * (level 0), Linux's at IPPROTO_TCP (level 6). What is not in the table does not pass.
  */
-import { SockLevel, SockOpt, SockType, TCP_NODELAY, Timeval } from '../../abi/wasmedge.js';
+import { Linger, SockLevel, SockOpt, SockType, TCP_NODELAY, Timeval } from '../../abi/wasmedge.js';
 import { Errno, wasiErrno, wasiStatus } from '../../errno.js';
 import type { Handle, Kernel } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
@@ -12,7 +12,6 @@ import { isSocket, notSocket } from './transfer.js';
 const SOL_SOCKET = 1;
 const IPPROTO_TCP = 6;
 const INT_BYTES = 4;
-const LINGER_BYTES = 8;
 /** wasi-go's number for TCP_NODELAY; Linux has none of its own there. */
 const TCP_NODELAY_WASI_GO = 15;
 
@@ -40,7 +39,7 @@ const OPTIONS: ReadonlyMap<number, Option> = new Map([
   [SockOpt.RCVBUF, option(8)],
   [SockOpt.KEEPALIVE, option(9)],
   [SockOpt.OOBINLINE, option(10)],
-  [SockOpt.LINGER, option(13, true, LINGER_BYTES)],
+  [SockOpt.LINGER, option(13, true, Linger.SIZE)],
   [SockOpt.RCVLOWAT, option(18)],
   [SockOpt.RCVTIMEO, option(20, true, Timeval.SIZE)],
   [SockOpt.SNDTIMEO, option(21, true, Timeval.SIZE)],

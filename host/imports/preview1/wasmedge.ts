@@ -93,7 +93,8 @@ function connect(sandbox: Sandbox, fd: number, address: number, port: number): n
   // As connect(2) has it: a time-out leaves the connection on its way.
   if (ready === -LinuxErrno.AGAIN) return Errno.INPROGRESS;
   if (ready < 0) return wasiErrno(ready);
-  return wasiErrno(-sandbox.socketError(handle));
+  const error = sandbox.socketError(handle);
+  return wasiErrno(error < 0 ? error : -error);
 }
 
 const openRow = imported(
