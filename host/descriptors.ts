@@ -16,8 +16,13 @@ export const Kind = {
   LISTENER: 2,
   STREAM: 3,
   DATAGRAM: 4,
-  EPOLL: 5,
-  EVENT: 6,
+  SEQPACKET: 5,
+  EPOLL: 6,
+  EVENT: 7,
+  TIMER: 8,
+  SIGNAL: 9,
+  CHANNEL: 10,
+  PIPE: 11,
 } as const;
 
 /** What a descriptor's grant and open mode allow. */

@@ -58,6 +58,12 @@ export interface Kernel {
    * one: that wait returns `-EINTR`. Callable from any thread; never lost.
    */
   sessionWake(session: Session): Result;
+  /**
+   * Makes `signal` (`signal(7)`) pending in the session, as `kill(2)` does in a process: returns
+   * how many of its signal descriptors are now readable for it. 0 says that nobody takes it;
+   * nothing is pending then.
+   */
+  sessionSignal(session: Session, signal: number): Result;
   /** Gives a handle to a session, which then closes it with the rest. */
   sessionAdopt(session: Session, handle: Handle): Result;
   /**
@@ -70,6 +76,8 @@ export interface Kernel {
   // Sockets: always O_NONBLOCK and O_CLOEXEC ----------------------------------------------
   /** `socket(2)`. */
   socket(domain: number, type: number, protocol: number): Handle | Result;
+  /** `socketpair(2)`: writes two handles, i32 each, at `offset`. */
+  socketpair(domain: number, type: number, protocol: number, bytes: Bytes, offset: number): Result;
   /** `bind(2)`. */
   bind(handle: Handle, address: SockaddrBuffer): Result;
   /** `listen(2)`. */
@@ -125,6 +133,58 @@ export interface Kernel {
     length: number,
   ): Result;
 
+  // Channels: SOCK_SEQPACKET socketpairs that carry descriptors -------------------------------
+  /**
+   * `sendmsg(2)` of one message: `header` in front of `count` buffers, with `passed` by
+   * SCM_RIGHTS unless it is −1. Returns the bytes of the buffers. The passed handle stays open
+   * here. All or nothing: `-EAGAIN` when the channel is full.
+   */
+  channelSend(
+    handle: Handle,
+    bytes: Bytes,
+    iovs: Uint32Array,
+    count: number,
+    header: number,
+    passed: Handle,
+  ): Result;
+  /**
+   * `recvmsg(2)` of one message into `count` buffers, whose bytes it returns; what does not fit
+   * is lost. Writes to `info` (a `ChannelInfo`, 12 bytes): the sender's header u32 @0, the handle
+   * that came with it i32 @4 (−1 for none), Linux's msg_flags u32 @8 (MSG_TRUNC). `-EPIPE` once
+   * the other end is closed: a message may be empty.
+   */
+  channelRecv(
+    handle: Handle,
+    bytes: Bytes,
+    iovs: Uint32Array,
+    count: number,
+    info: Uint8Array,
+  ): Result;
+
+  // Names ------------------------------------------------------------------------------------
+  /**
+   * Starts `getaddrinfo(3)` on a thread of its own: a handle that is readable (epoll, `poll`)
+   * once the answer is there, and whose closing abandons the thread. `node` and `service` are
+   * UTF-8 ranges of `bytes`, length 0 for none; `flags` are Linux's AI_*. `-EAGAIN` when too many
+   * are under way.
+   */
+  resolve(
+    bytes: Bytes,
+    nodeOffset: number,
+    nodeLength: number,
+    serviceOffset: number,
+    serviceLength: number,
+    family: number,
+    type: number,
+    flags: number,
+  ): Handle | Result;
+  /**
+   * The answer: writes up to `room` records of 140 bytes (socktype u32 @0, protocol u32 @4, a
+   * `SockaddrBuffer` @8) and returns how many; `-EAGAIN` before it is there. The resolver's own
+   * errors are −(1000 + n) for EAI code −n (`EAI_NONAME` is −2: −1002).
+   */
+  resolved(handle: Handle, bytes: Bytes, offset: number, room: number): Result;
+
   // epoll ------------------------------------------------------------------------------------
   /** `epoll_create1(EPOLL_CLOEXEC)`. */
   epollCreate1(): Handle | Result;
@@ -164,8 +224,32 @@ export interface Kernel {
   poll(handle: Handle, events: number, seconds: number, nanoseconds: number): Result;
   /** `eventfd(2)`, always EFD_NONBLOCK and EFD_CLOEXEC; flags: EFD_SEMAPHORE 1 or 0. */
   eventfd(initval: number, flags: number): Handle | Result;
+  /** `timerfd_create(2)`, always TFD_NONBLOCK and TFD_CLOEXEC. */
+  timerfdCreate(clockid: number): Handle | Result;
+  /**
+   * `timerfd_settime(2)`: the new `itimerspec` (32 bytes: i64 seconds and i64 nanoseconds of
+   * the interval, then of the value) at `offset`; the old one is written at `oldOffset` unless
+   * that is −1. Nothing is set when `oldOffset` is out of range.
+   */
+  timerfdSettime(
+    handle: Handle,
+    flags: number,
+    bytes: Bytes,
+    offset: number,
+    oldOffset: number,
+  ): Result;
+  /** `timerfd_gettime(2)`: writes an `itimerspec`, 32 bytes, at `offset`. */
+  timerfdGettime(handle: Handle, bytes: Bytes, offset: number): Result;
+  /**
+   * `signalfd(2)` over the calling thread's session: readable while a signal of `mask` (bit n−1
+   * for signal n) is pending in the session. `read` takes pending signals, 128 bytes
+   * (`signalfd_siginfo`) each. `-EINVAL` outside a session.
+   */
+  signalfd(mask: number): Handle | Result;
 
   // Bytes, for what is not a socket ----------------------------------------------------------
+  /** `pipe2(2)`: writes two handles, i32 each (read end, write end), at `offset`. */
+  pipe2(bytes: Bytes, offset: number): Result;
   /** Handle on this process's descriptor 0, 1 or 2; closing it leaves the process's own open. */
   stdio(fd: number): Handle | Result;
   /** `read(2)`. */
@@ -199,12 +283,13 @@ export interface Kernel {
 /** What a parameter of a kernel call is, for the generated wrappers. */
 export type CallParameter = 'handle' | 'number' | 'bytes' | 'iovs' | 'address';
 
+const at = { bytes: 'bytes', offset: 'number' } as const;
 const bytesRange = { bytes: 'bytes', offset: 'number', length: 'number' } as const;
 const vector = { bytes: 'bytes', iovs: 'iovs', count: 'number' } as const;
 const sockaddr = { handle: 'handle', address: 'address' } as const;
 const option = { handle: 'handle', level: 'number', name: 'number', ...bytesRange } as const;
 const waiting = { epoll: 'handle', bytes: 'bytes', offset: 'number', maxevents: 'number' } as const;
-const clock = { clockid: 'number', bytes: 'bytes', offset: 'number' } as const;
+const clock = { clockid: 'number', ...at } as const;
 
 /**
  * The calls of the port as data, in the order of the interface: name, then parameter names with
@@ -214,9 +299,11 @@ export const KERNEL_CALLS = {
   sessionOpen: {},
   sessionEnter: { session: 'number' },
   sessionWake: { session: 'number' },
+  sessionSignal: { session: 'number', signal: 'number' },
   sessionAdopt: { session: 'number', handle: 'handle' },
   sessionClose: { session: 'number' },
   socket: { domain: 'number', type: 'number', protocol: 'number' },
+  socketpair: { domain: 'number', type: 'number', protocol: 'number', ...at },
   bind: sockaddr,
   listen: { handle: 'handle', backlog: 'number' },
   accept4: sockaddr,
@@ -230,6 +317,19 @@ export const KERNEL_CALLS = {
   shutdown: { handle: 'handle', how: 'number' },
   getsockopt: option,
   setsockopt: option,
+  channelSend: { handle: 'handle', ...vector, header: 'number', passed: 'handle' },
+  channelRecv: { handle: 'handle', ...vector, info: 'bytes' },
+  resolve: {
+    bytes: 'bytes',
+    nodeOffset: 'number',
+    nodeLength: 'number',
+    serviceOffset: 'number',
+    serviceLength: 'number',
+    family: 'number',
+    type: 'number',
+    flags: 'number',
+  },
+  resolved: { handle: 'handle', ...at, room: 'number' },
   epollCreate1: {},
   epollCtl: {
     epoll: 'handle',
@@ -243,6 +343,11 @@ export const KERNEL_CALLS = {
   epollPwait2: { ...waiting, seconds: 'number', nanoseconds: 'number' },
   poll: { handle: 'handle', events: 'number', seconds: 'number', nanoseconds: 'number' },
   eventfd: { initval: 'number', flags: 'number' },
+  timerfdCreate: { clockid: 'number' },
+  timerfdSettime: { handle: 'handle', flags: 'number', ...at, oldOffset: 'number' },
+  timerfdGettime: { handle: 'handle', ...at },
+  signalfd: { mask: 'number' },
+  pipe2: at,
   stdio: { fd: 'number' },
   read: { handle: 'handle', ...bytesRange },
   write: { handle: 'handle', ...bytesRange },

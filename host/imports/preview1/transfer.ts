@@ -18,7 +18,7 @@ const AGAIN = -LinuxErrno.AGAIN;
 
 /** Whether a kind is a socket's. */
 export function isSocket(kind: number): boolean {
-  return kind >= Kind.LISTENER && kind <= Kind.DATAGRAM;
+  return kind >= Kind.LISTENER && kind <= Kind.SEQPACKET;
 }
 
 /** Why a descriptor is no socket: `-EBADF` or `-ENOTSOCK`. */
