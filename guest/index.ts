@@ -7,12 +7,13 @@
 export { abort } from './abort';
 export { ByteBuffer } from './bytes';
 export { NS_PER_MS, NS_PER_S, monotonicNs, realtimeNs } from './clock';
-export { Errno } from './errno';
+export { Errno, errnoName } from './errno';
 export { HttpPage, HttpResponse } from './http/response';
 export { HttpRequest } from './http/request';
 export { HttpServer } from './http/server';
 export { EventLoop, Handler, RECEIVE_BYTES } from './loop';
 export { Family, SocketAddress } from './net/address';
+export { DatagramSocket } from './net/datagram';
 export { TcpListener, listenOn, listenerFd } from './net/listener';
 export {
   Shutdown,
@@ -22,14 +23,20 @@ export {
   isStreamSocket,
   listen,
   localAddress,
+  openDatagram,
   openStream,
   peerAddress,
   recv,
+  recvFrom,
+  resetOnClose,
   send,
+  sendTo,
+  setBroadcast,
   setNoDelay,
   setNonBlocking,
   shutdown,
   takeError,
+  wasTruncated,
 } from './net/socket';
 export { TcpStream } from './net/stream';
 export { EpollPoller, Trigger } from './poller/epoll';
@@ -38,3 +45,5 @@ export { Events, NEVER, Poller } from './poller/poller';
 export { args, env, environment, exit, print, printError } from './process';
 export { equalsAscii, equalsAsciiIgnoreCase, writeAscii, writeDecimal } from './text';
 export { Timer, TimerHeap } from './timers';
+export { CloseCode } from './websocket/frame';
+export { WebSocket } from './websocket/socket';

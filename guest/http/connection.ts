@@ -2,6 +2,8 @@
 
 import { ByteBuffer } from '../bytes';
 import { TcpStream } from '../net/stream';
+import { acceptKey, asksForWebSocket, handshakeStatus } from '../websocket/handshake';
+import { WebSocket } from '../websocket/socket';
 import { ChunkDecoder } from './chunked';
 import { MAX_HEAD_BYTES, parseHead } from './parser';
 import { HttpRequest } from './request';
@@ -35,6 +37,8 @@ export class HttpConnection extends TcpStream {
   /** What has arrived of the next request: of one in chunks, the head and the joined body. */
   private input: ByteBuffer = new ByteBuffer();
   private decoder: ChunkDecoder | null = null;
+  /** The WebSocket that it has become, if it has. */
+  private socket: WebSocket | null = null;
   private phase: i32 = Phase.IDLE;
   /** In CHUNKS, the length of the head; in BODY, that of head and body. */
   private expectedBytes: i32 = 0;
@@ -50,6 +54,8 @@ export class HttpConnection extends TcpStream {
   }
 
   onData(data: usize, length: i32): void {
+    const socket = this.socket;
+    if (socket !== null) return socket.receive(data, length);
     this.isActive = true;
     this.server.date.refresh();
     if (this.input.length == 0) {
@@ -59,17 +65,21 @@ export class HttpConnection extends TcpStream {
       this.append(data, length);
     }
     this.sendOutput();
+    if (this.socket !== null) this.becomeSocket();
   }
 
   /** The answers that did not fit are on their way: go on with the requests behind them. */
   onDrain(): void {
-    if (this.phase != Phase.IDLE) return;
+    if (this.phase != Phase.IDLE || this.socket !== null) return;
     this.server.date.refresh();
     this.answerInput();
     this.sendOutput();
+    if (this.socket !== null) this.becomeSocket();
   }
 
   onTimer(): void {
+    const socket = this.socket;
+    if (socket !== null) return socket.expire();
     if (this.isEnding || this.phase == Phase.IDLE) {
       const pending = this.pendingBytes;
       if (!this.isActive && pending == this.wasPending) return this.close();
@@ -84,6 +94,18 @@ export class HttpConnection extends TcpStream {
 
   onClose(errno: i32): void {
     this.input.free();
+    const socket = this.socket;
+    if (socket !== null) socket.detach();
+  }
+
+  /** Hands over to the WebSocket, with what has come behind the handshake. */
+  private becomeSocket(): void {
+    const socket = this.socket;
+    if (socket === null || !this.accepts()) return;
+    socket.attach(this);
+    const input = this.input;
+    if (input.length != 0 && this.accepts()) socket.receive(input.at, input.length);
+    if (this.isOpen) input.dispose();
   }
 
   private accepts(): bool {
@@ -101,6 +123,7 @@ export class HttpConnection extends TcpStream {
       const used = this.answer(at, <i32>(end - at));
       if (used == 0) break;
       at += used;
+      if (this.socket !== null) break;
       if (output.length >= OUTPUT_BYTES) {
         this.sendOutput();
         if (this.isCongested || !this.accepts()) break;
@@ -174,13 +197,32 @@ export class HttpConnection extends TcpStream {
     const server = this.server;
     const response = server.response;
     response.begin(connectionAfter(request), !request.isHead);
-    server.onRequest(request, response);
+    if (request.saysUpgrade && this.upgrade(request)) return true;
+    if (!response.isSent) server.onRequest(request, response);
     if (!response.isSent) response.text(500, 'no answer\n');
     if (this.phase != Phase.IDLE) this.becomeIdle();
     if (response.connection != Connection.CLOSE) return true;
     this.sendOutput();
     this.end();
     return false;
+  }
+
+  /** Answers a request for a WebSocket, if there is one to be had; returns whether it is. */
+  private upgrade(request: HttpRequest): bool {
+    if (!asksForWebSocket(request)) return false;
+    const server = this.server;
+    const response = server.response;
+    const socket = server.onWebSocket(request);
+    if (socket === null) return false;
+    const status = handshakeStatus(request);
+    if (status != 0) {
+      response.header('Sec-WebSocket-Version', '13');
+      response.text(status, 'not a WebSocket handshake\n');
+      return false;
+    }
+    response.switchToWebSocket(acceptKey(request));
+    this.socket = socket;
+    return true;
   }
 
   /** Answers with an error and ends the connection. */

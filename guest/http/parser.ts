@@ -61,6 +61,7 @@ export function parseHead(request: HttpRequest, at: usize, length: i32): i32 {
   request.expectsContinue = false;
   request.saysClose = false;
   request.saysKeepAlive = false;
+  request.saysUpgrade = false;
   request.bodyLength = 0;
   let next = parseRequestLine(request, at, end);
   if (next == 0) return 0;
@@ -251,7 +252,7 @@ function understandExpect(request: HttpRequest, value: usize, end: usize): i32 {
   return 0;
 }
 
-/** Looks for `close` and `keep-alive` in a list. */
+/** Looks for `close`, `keep-alive` and `upgrade` in a list. */
 function understandConnection(request: HttpRequest, value: usize, end: usize): void {
   while (value < end) {
     let comma = value;
@@ -260,6 +261,7 @@ function understandConnection(request: HttpRequest, value: usize, end: usize): v
     const length = <i32>(trimEnd(value, comma) - value);
     if (equalsAsciiIgnoreCase(value, length, 'close')) request.saysClose = true;
     if (equalsAsciiIgnoreCase(value, length, 'keep-alive')) request.saysKeepAlive = true;
+    if (equalsAsciiIgnoreCase(value, length, 'upgrade')) request.saysUpgrade = true;
     value = comma + 1;
   }
 }

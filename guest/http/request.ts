@@ -31,6 +31,7 @@ export class HttpRequest {
   /** Whether `Connection` says so. */
   saysClose: bool = false;
   saysKeepAlive: bool = false;
+  saysUpgrade: bool = false;
   /** Whether the client waits for "100 Continue" before it sends the body. */
   expectsContinue: bool = false;
   /** Whether the body comes in chunks. */

@@ -79,6 +79,16 @@ export class HttpResponse {
     this.headers.clear();
   }
 
+  /** Answers 101: from here on the connection speaks WebSocket. */
+  switchToWebSocket(accept: string): void {
+    this.isSent = true;
+    const output = this.output;
+    output.appendAscii('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n');
+    output.appendAscii('Connection: Upgrade\r\nSec-WebSocket-Accept: ');
+    output.appendAscii(accept);
+    output.appendAscii('\r\n\r\n');
+  }
+
   /** Adds a header to an answer that is not a page. */
   header(name: string, value: string): void {
     this.headers.appendAscii(name);
@@ -171,6 +181,8 @@ export function reasonOf(status: i32): string {
       return ' URI Too Long';
     case 417:
       return ' Expectation Failed';
+    case 426:
+      return ' Upgrade Required';
     case 431:
       return ' Request Header Fields Too Large';
     case 500:

@@ -4,6 +4,7 @@ import { ByteBuffer } from '../bytes';
 import { NS_PER_S } from '../clock';
 import { EventLoop } from '../loop';
 import { TcpListener } from '../net/listener';
+import { WebSocket } from '../websocket/socket';
 import { HttpConnection } from './connection';
 import { HttpDate } from './date';
 import { HttpRequest } from './request';
@@ -49,6 +50,14 @@ export abstract class HttpServer extends TcpListener {
 
   /** Called with each request; answer it before returning. */
   abstract onRequest(request: HttpRequest, response: HttpResponse): void;
+
+  /**
+   * Called with a request that asks for a WebSocket: return a new one to grant it. By default
+   * there is none, and the request goes to `onRequest` as any other.
+   */
+  onWebSocket(request: HttpRequest): WebSocket | null {
+    return null;
+  }
 
   onAccept(fd: i32): void {
     new HttpConnection(this, fd);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import createWabt from 'wabt';
 import { runGuest } from '../support/guest-process.js';
 
-const examples = ['echo', 'http', 'kv'];
+const examples = ['chat', 'echo', 'http', 'kv'];
 
 /** A built guest of the examples. */
 function readExample(example: string, name: string): Uint8Array<ArrayBuffer> {
