@@ -110,8 +110,10 @@ void add_preview1(std::string& json) {
       .AT(event, "fd_readwrite.flags", fd_readwrite.flags);
   STRUCT(timespec).AT(timespec, "tv_sec", tv_sec).AT(timespec, "tv_nsec", tv_nsec);
   STRUCT(itimerspec)
-      .AT(itimerspec, "it_interval", it_interval)
-      .AT(itimerspec, "it_value", it_value);
+      .AT(itimerspec, "it_interval.tv_sec", it_interval.tv_sec)
+      .AT(itimerspec, "it_interval.tv_nsec", it_interval.tv_nsec)
+      .AT(itimerspec, "it_value.tv_sec", it_value.tv_sec)
+      .AT(itimerspec, "it_value.tv_nsec", it_value.tv_nsec);
   STRUCT(epoll_event)
       .AT(epoll_event, "events", events)
       .AT(epoll_event, "zero", zero)
@@ -142,6 +144,38 @@ void add_sockets(std::string& json) {
       .AT(sockaddr, "sa_data", sa_data);
 }
 
+/** Linux's sockets. */
+void add_linux_sockets(std::string& json) {
+  STRUCT(sockaddr_in)
+      .AT(sockaddr_in, "sin_family", sin_family)
+      .AT(sockaddr_in, "sin_port", sin_port)
+      .AT(sockaddr_in, "sin_addr", sin_addr);
+  STRUCT(sockaddr_in6)
+      .AT(sockaddr_in6, "sin6_family", sin6_family)
+      .AT(sockaddr_in6, "sin6_port", sin6_port)
+      .AT(sockaddr_in6, "sin6_flowinfo", sin6_flowinfo)
+      .AT(sockaddr_in6, "sin6_addr", sin6_addr)
+      .AT(sockaddr_in6, "sin6_scope_id", sin6_scope_id);
+  STRUCT(sockaddr_un)
+      .AT(sockaddr_un, "sun_family", sun_family)
+      .AT(sockaddr_un, "sun_path", sun_path);
+  STRUCT(msghdr)
+      .AT(msghdr, "msg_name", msg_name)
+      .AT(msghdr, "msg_namelen", msg_namelen)
+      .AT(msghdr, "msg_iov", msg_iov)
+      .AT(msghdr, "msg_iovlen", msg_iovlen)
+      .AT(msghdr, "msg_control", msg_control)
+      .AT(msghdr, "msg_controllen", msg_controllen)
+      .AT(msghdr, "msg_flags", msg_flags);
+  STRUCT(ip_mreqn)
+      .AT(ip_mreqn, "imr_multiaddr", imr_multiaddr)
+      .AT(ip_mreqn, "imr_address", imr_address)
+      .AT(ip_mreqn, "imr_ifindex", imr_ifindex);
+  STRUCT(ipv6_mreq)
+      .AT(ipv6_mreq, "ipv6mr_multiaddr", ipv6mr_multiaddr)
+      .AT(ipv6_mreq, "ipv6mr_interface", ipv6mr_interface);
+}
+
 #undef AT
 #undef STRUCT
 
@@ -151,6 +185,7 @@ std::string abi_layout() {
   std::string json = "{";
   add_preview1(json);
   add_sockets(json);
+  add_linux_sockets(json);
   return json + "}";
 }
 

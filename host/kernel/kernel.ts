@@ -137,7 +137,9 @@ export interface Kernel {
   /**
    * `sendmsg(2)` of one message: `header` in front of `count` buffers, with `passed` by
    * SCM_RIGHTS unless it is −1. Returns the bytes of the buffers. The passed handle stays open
-   * here. All or nothing: `-EAGAIN` when the channel is full.
+   * here. All or nothing: `-EAGAIN` when the channel is full, `-EMSGSIZE` when it never had room.
+   * `-EINVAL` for more than IOV_MAX − 1 buffers, and for a signal descriptor or a lookup: these
+   * belong to their session.
    */
   channelSend(
     handle: Handle,
@@ -150,8 +152,9 @@ export interface Kernel {
   /**
    * `recvmsg(2)` of one message into `count` buffers, whose bytes it returns; what does not fit
    * is lost. Writes to `info` (a `ChannelInfo`, 12 bytes): the sender's header u32 @0, the handle
-   * that came with it i32 @4 (−1 for none), Linux's msg_flags u32 @8 (MSG_TRUNC). `-EPIPE` once
-   * the other end is closed: a message may be empty.
+   * that came with it i32 @4 (−1 for none), Linux's msg_flags u32 @8: MSG_TRUNC, and MSG_CTRUNC
+   * when there was no room for one more descriptor. `-EPIPE` once the other end is closed: a
+   * message may be empty. `-EPROTO` for a message that no `channelSend` has sent.
    */
   channelRecv(
     handle: Handle,
@@ -166,7 +169,8 @@ export interface Kernel {
    * Starts `getaddrinfo(3)` on a thread of its own: a handle that is readable (epoll, `poll`)
    * once the answer is there, and whose closing abandons the thread. `node` and `service` are
    * UTF-8 ranges of `bytes`, length 0 for none; `flags` are Linux's AI_*. `-EAGAIN` when too many
-   * are under way.
+   * are under way: 16 in the process. `-EINVAL` for a NUL byte, and beyond 1,024 bytes of a node
+   * or 31 of a service.
    */
   resolve(
     bytes: Bytes,
@@ -181,7 +185,7 @@ export interface Kernel {
   /**
    * The answer: writes up to `room` records of 140 bytes (socktype u32 @0, protocol u32 @4, a
    * `SockaddrBuffer` @8) and returns how many; `-EAGAIN` before it is there. The resolver's own
-   * errors are −(1000 + n) for EAI code −n (`EAI_NONAME` is −2: −1002).
+   * errors are −(1000 + n) for EAI code −n (`EAI_NONAME` is −2: −1002). It can be asked again.
    */
   resolved(handle: Handle, bytes: Bytes, offset: number, room: number): Result;
 

@@ -13,11 +13,10 @@ export type Around = (name: CallName, args: readonly unknown[], call: () => numb
 /** A kernel of which every call goes through `around`. */
 export function wrapKernel(kernel: Kernel, around: Around): Kernel {
   const names = Object.keys(KERNEL_CALLS) as CallName[];
-  const wrapped = names.map((name) => {
+  const wrapped: Record<string, (...args: readonly unknown[]) => number> = {};
+  for (const name of names) {
     const method = kernel[name] as (...args: readonly unknown[]) => number;
-    const call = (...args: readonly unknown[]): number =>
-      around(name, args, () => method.apply(kernel, [...args]));
-    return [name, call];
-  });
-  return Object.fromEntries(wrapped) as unknown as Kernel;
+    wrapped[name] = (...args) => around(name, args, () => method.apply(kernel, [...args]));
+  }
+  return wrapped as unknown as Kernel;
 }

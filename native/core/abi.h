@@ -135,12 +135,56 @@ struct sockaddr {
   uint32_t sa_data;
 };
 
+/** Linux's own from here on; `in_addr` is in network order. */
+struct sockaddr_in {
+  uint16_t sin_family;
+  uint16_t sin_port;
+  uint32_t sin_addr;
+  uint8_t sin_zero[8];
+};
+
+struct sockaddr_in6 {
+  uint16_t sin6_family;
+  uint16_t sin6_port;
+  uint32_t sin6_flowinfo;
+  uint8_t sin6_addr[16];
+  uint32_t sin6_scope_id;
+};
+
+struct sockaddr_un {
+  uint16_t sun_family;
+  char sun_path[108];
+};
+
+struct msghdr {
+  uint32_t msg_name;
+  uint32_t msg_namelen;
+  uint32_t msg_iov;
+  uint32_t msg_iovlen;
+  uint32_t msg_control;
+  uint32_t msg_controllen;
+  uint32_t msg_flags;
+};
+
+struct ip_mreqn {
+  uint32_t imr_multiaddr;
+  uint32_t imr_address;
+  int32_t imr_ifindex;
+};
+
+struct ipv6_mreq {
+  uint8_t ipv6mr_multiaddr[16];
+  uint32_t ipv6mr_interface;
+};
+
 static_assert(sizeof(iovec) == 8 && sizeof(prestat) == 8 && sizeof(fdstat) == 24, "witx");
 static_assert(sizeof(filestat) == 64 && sizeof(dirent) == 24, "witx");
 static_assert(sizeof(subscription) == 48 && offsetof(subscription, u) == 16, "witx");
 static_assert(sizeof(event) == 32 && offsetof(event, fd_readwrite) == 16, "witx");
 static_assert(sizeof(epoll_event) == 16 && offsetof(epoll_event, data) == 8, "design.md 4.1");
 static_assert(sizeof(addrinfo) == 28 && sizeof(sockaddr) == 12, "WasmEdge");
+static_assert(sizeof(sockaddr_in) == 16 && sizeof(sockaddr_in6) == 28, "ip(7), ipv6(7)");
+static_assert(sizeof(sockaddr_un) == 110 && sizeof(msghdr) == 28, "unix(7), recvmsg(2)");
 static_assert(sizeof(wasi_address_v2) == 128 && sizeof(timeval) == 16, "WasmEdge");
 
 }  // namespace sandpoll::abi

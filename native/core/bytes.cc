@@ -1,4 +1,4 @@
-/** Reading and writing what is not a socket: stdio, event descriptors. */
+/** Reading and writing what is not a socket: pipes, stdio, event and signal descriptors. */
 
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +15,13 @@ namespace {
 constexpr const char* kReopen[] = {"/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2"};
 
 constexpr timespec kAtOnce = {0, 0};
+
+/** The first buffer that has room for anything. */
+::iovec first_of(const ::iovec* iovs, size_t count) {
+  size_t at = 0;
+  while (at < count && iovs[at].iov_len == 0) at++;
+  return at < count ? iovs[at] : ::iovec{nullptr, 0};
+}
 
 }  // namespace
 
@@ -39,6 +46,14 @@ int Kernel::stdio(int32_t fd) {
   return own >= 0 ? opened(own) : opened(sys_.dup(fd), Mode::kShared);
 }
 
+int Kernel::pipe2(Bytes bytes, int64_t offset) {
+  if (!bytes.holds(offset, 2 * sizeof(Handle))) return -EFAULT;
+  sys_.ignore_sigpipe();
+  int fds[2];
+  const long result = sys_.pipe2(fds, O_NONBLOCK | O_CLOEXEC);
+  return result < 0 ? static_cast<int>(result) : opened_pair(fds, bytes, offset);
+}
+
 bool Kernel::is_ready(int fd, short events) {
   pollfd polled = {fd, events, 0};
   return sys_.ppoll(&polled, 1, &kAtOnce, nullptr) > 0;
@@ -60,24 +75,34 @@ long Kernel::write_shared(const Pin& pin, const void* buffer, size_t length) {
   return sys_.write(pin.fd(), buffer, length < PIPE_BUF ? length : PIPE_BUF);
 }
 
+long Kernel::read_special(const Pin& pin, const ::iovec* iovs, size_t count) {
+  if (pin.mode() == Mode::kSignal) return read_signals(pin, iovs, count);
+  if (pin.mode() == Mode::kLookup) return -EINVAL;
+  const ::iovec to = first_of(iovs, count);
+  return read_shared(pin, to.iov_base, to.iov_len);
+}
+
+long Kernel::write_special(const Pin& pin, const ::iovec& from) {
+  if (pin.mode() == Mode::kSignal || pin.mode() == Mode::kLookup) return -EINVAL;
+  return write_shared(pin, from.iov_base, from.iov_len);
+}
+
 int Kernel::read(Handle handle, Bytes bytes, int64_t offset, int64_t length) {
   if (!bytes.holds(offset, length)) return -EFAULT;
   Pin pin(handles_, handle);
   if (!pin) return -EBADF;
-  uint8_t* buffer = bytes.data + offset;
-  const auto size = static_cast<size_t>(length);
-  return static_cast<int>(pin.is_shared() ? read_shared(pin, buffer, size)
-                                          : sys_.read(pin.fd(), buffer, size));
+  const ::iovec to = {bytes.data + offset, static_cast<size_t>(length)};
+  return static_cast<int>(pin.is_special() ? read_special(pin, &to, 1)
+                                           : sys_.read(pin.fd(), to.iov_base, to.iov_len));
 }
 
 int Kernel::write(Handle handle, Bytes bytes, int64_t offset, int64_t length) {
   if (!bytes.holds(offset, length)) return -EFAULT;
   Pin pin(handles_, handle);
   if (!pin) return -EBADF;
-  const uint8_t* buffer = bytes.data + offset;
-  const auto size = static_cast<size_t>(length);
-  return static_cast<int>(pin.is_shared() ? write_shared(pin, buffer, size)
-                                          : sys_.write(pin.fd(), buffer, size));
+  const ::iovec from = {bytes.data + offset, static_cast<size_t>(length)};
+  return static_cast<int>(pin.is_special() ? write_special(pin, from)
+                                           : sys_.write(pin.fd(), from.iov_base, from.iov_len));
 }
 
 int Kernel::readv(Handle handle, Bytes bytes, Iovs iovs, int64_t count) {
@@ -85,11 +110,10 @@ int Kernel::readv(Handle handle, Bytes bytes, Iovs iovs, int64_t count) {
   if (const int error = gathered.load(bytes, iovs, count)) return error;
   Pin pin(handles_, handle);
   if (!pin) return -EBADF;
-  if (!pin.is_shared()) {
-    return static_cast<int>(sys_.readv(pin.fd(), gathered.iovs, static_cast<int>(count)));
+  if (pin.is_special()) {
+    return static_cast<int>(read_special(pin, gathered.iovs, gathered.count));
   }
-  const ::iovec first = gathered.first();
-  return static_cast<int>(read_shared(pin, first.iov_base, first.iov_len));
+  return static_cast<int>(sys_.readv(pin.fd(), gathered.iovs, static_cast<int>(count)));
 }
 
 int Kernel::writev(Handle handle, Bytes bytes, Iovs iovs, int64_t count) {
@@ -97,11 +121,10 @@ int Kernel::writev(Handle handle, Bytes bytes, Iovs iovs, int64_t count) {
   if (const int error = gathered.load(bytes, iovs, count)) return error;
   Pin pin(handles_, handle);
   if (!pin) return -EBADF;
-  if (!pin.is_shared()) {
-    return static_cast<int>(sys_.writev(pin.fd(), gathered.iovs, static_cast<int>(count)));
+  if (pin.is_special()) {
+    return static_cast<int>(write_special(pin, first_of(gathered.iovs, gathered.count)));
   }
-  const ::iovec first = gathered.first();
-  return static_cast<int>(write_shared(pin, first.iov_base, first.iov_len));
+  return static_cast<int>(sys_.writev(pin.fd(), gathered.iovs, static_cast<int>(count)));
 }
 
 int Kernel::fionread(Handle handle) {

@@ -45,6 +45,12 @@ int64_t milliseconds(const timespec& time) {
          (time.tv_nsec + kNanosecondsPerMillisecond - 1) / kNanosecondsPerMillisecond;
 }
 
+/** An eventfd is writable too; what is made of one here is not. */
+uint32_t events_of(const Pin& pin, uint32_t events) {
+  const bool read_only = pin.mode() == Mode::kSignal || pin.mode() == Mode::kLookup;
+  return read_only ? events & ~static_cast<uint32_t>(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND) : events;
+}
+
 struct Room {
   int error;
   int maxevents;
@@ -82,7 +88,7 @@ int Kernel::epoll_ctl(Handle epoll, int32_t op, Handle handle, uint32_t events, 
   Pin pin(handles_, handle);
   if (!interest || !pin) return -EBADF;
   ::epoll_event event = {};
-  event.events = events;
+  event.events = events_of(pin, events);
   event.data.u64 = static_cast<uint64_t>(data_hi) << 32 | data_lo;
   const long result = sys_.epoll_ctl(interest.fd(), op, pin.fd(), &event);
   // Closed meanwhile, after the closer had already asked every epoll to forget it.
@@ -152,7 +158,7 @@ int Kernel::poll(Handle handle, int32_t events, int64_t seconds, int64_t nanosec
   Member& self = Sessions::self();
   const timespec deadline = forever ? timespec{} : deadline_after(seconds, nanoseconds);
   timespec left = {seconds, nanoseconds};
-  pollfd polled = {pin.fd(), static_cast<short>(events), 0};
+  pollfd polled = {pin.fd(), static_cast<short>(events_of(pin, events)), 0};
   for (;;) {
     const long ready = sys_.ppoll(&polled, 1, forever ? nullptr : &left, self.wakeable());
     if (ready >= 0) return polled.revents & 0xffff;

@@ -1,7 +1,9 @@
 #include "handles.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
+#include <utility>
 
 namespace sandpoll {
 
@@ -26,8 +28,11 @@ struct alignas(64) Slot {
   std::atomic<uint32_t> owner{0};
   int fd = -1;
   Mode mode = Mode::kPlain;
+  /** What `fd` names may have other descriptors: in another session, or as stdio. */
+  std::atomic<bool> passed{false};
   uint32_t index = 0;
   uint32_t next_free = 0;
+  std::unique_ptr<Attached> attached;
 };
 
 Pin::Pin(HandleTable& table, Handle handle) : table_(table), slot_(table.pin(handle)) {}
@@ -42,11 +47,16 @@ Mode Pin::mode() const { return slot_->mode; }
 
 bool Pin::live() const { return (slot_->state.load() & kLive) != 0; }
 
+Attached* Pin::attached() const { return slot_->attached.get(); }
+
 void Pin::set_owner(uint32_t owner) { slot_->owner.store(owner); }
+
+void Pin::set_passed() { slot_->passed.store(true); }
 
 HandleTable::~HandleTable() {
   for (uint32_t index = 0; index < used_.load(); index++) {
     Slot* slot = slot_at(index);
+    slot->attached.reset();
     if ((slot->state.load() & kLive) != 0) sys_.close(slot->fd);
   }
   for (auto& block : blocks_) delete[] block.load();
@@ -80,6 +90,12 @@ void HandleTable::unpin(Slot* slot) {
 
 /** Runs once for each life of a slot: dead and unpinned, nobody can reach it any more. */
 void HandleTable::finish(Slot* slot) {
+  if (slot->mode == Mode::kEpoll) {
+    std::lock_guard<std::mutex> lock(epolls_mutex_);
+    *std::find(epolls_.begin(), epolls_.end(), slot) = epolls_.back();
+    epolls_.pop_back();
+  }
+  slot->attached.reset();
   sys_.close(slot->fd);
   std::lock_guard<std::mutex> lock(mutex_);
   slot->next_free = kNone;
@@ -112,18 +128,25 @@ uint32_t HandleTable::take_index() {
   return fresh;
 }
 
-Handle HandleTable::open(int fd, Mode mode, uint32_t owner) {
+Handle HandleTable::open(int fd, Mode mode, uint32_t owner, std::unique_ptr<Attached> attached) {
   std::unique_lock<std::mutex> lock(mutex_);
   const uint32_t index = take_index();
   lock.unlock();
   if (index == kNone) {
+    attached.reset();
     sys_.close(fd);
     return -ENFILE;
   }
   Slot* slot = slot_at(index);
   slot->fd = fd;
   slot->mode = mode;
+  slot->attached = std::move(attached);
+  slot->passed.store(mode >= Mode::kSharedSocket, std::memory_order_relaxed);
   slot->owner.store(owner, std::memory_order_relaxed);
+  if (mode == Mode::kEpoll) {
+    std::lock_guard<std::mutex> epolls_lock(epolls_mutex_);
+    epolls_.push_back(slot);
+  }
   const uint64_t before = slot->state.load(std::memory_order_relaxed) >> kGenerationShift;
   const uint32_t generation = static_cast<uint32_t>(before % (kGenerations - 1)) + 1;
   slot->state.store(live_state(generation));
@@ -136,23 +159,15 @@ int HandleTable::close(Handle handle) {
   const uint64_t before = pin.slot_->state.fetch_and(~kLive);
   if ((before & kLive) == 0) return -EBADF;
   // close(2) takes a descriptor out of every interest list, but not while another thread's call
-  // holds it. Such a close is rare; so nothing is remembered, and every epoll is asked instead.
-  if ((before & kPins) > 1) forget_in_epolls(pin.fd());
+  // holds it, or while another descriptor names the same thing. Such a close is rare; so nothing
+  // is remembered, and every epoll is asked instead.
+  if ((before & kPins) > 1 || pin.slot_->passed.load()) forget_in_epolls(pin.fd());
   return 0;
 }
 
 void HandleTable::forget_in_epolls(int fd) {
-  const uint32_t used = used_.load();
-  for (uint32_t index = 0; index < used; index++) {
-    Slot* slot = slot_at(index);
-    const uint64_t state = slot->state.load();
-    if ((state & kLive) == 0) continue;
-    const uint64_t name = state >> kGenerationShift << kSlotBits | index;
-    Pin epoll(*this, static_cast<Handle>(name));
-    if (epoll && epoll.mode() == Mode::kEpoll) {
-      sys_.epoll_ctl(epoll.fd(), EPOLL_CTL_DEL, fd, nullptr);
-    }
-  }
+  std::lock_guard<std::mutex> lock(epolls_mutex_);
+  for (const Slot* epoll : epolls_) sys_.epoll_ctl(epoll->fd, EPOLL_CTL_DEL, fd, nullptr);
 }
 
 int HandleTable::close_all(uint32_t owner) {

@@ -11,7 +11,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "syscalls.h"
 
@@ -23,10 +25,19 @@ using Handle = int32_t;
 enum class Mode : uint8_t {
   kPlain,
   kEpoll,
+  /** An eventfd in the part of a signal descriptor: a `SignalDescriptor` is attached. */
+  kSignal,
+  /** An eventfd that is readable once a name is resolved: a `LookupDescriptor` is attached. */
+  kLookup,
   /** A socket that is shared with other processes: MSG_DONTWAIT instead of O_NONBLOCK. */
   kSharedSocket,
   /** Shared, and cannot be opened again: asked for readiness before each call. */
   kShared,
+};
+
+/** What a handle has beside its descriptor; destroyed just before the descriptor is closed. */
+struct Attached {
+  virtual ~Attached() = default;
 };
 
 class HandleTable;
@@ -43,11 +54,15 @@ class Pin {
   explicit operator bool() const { return slot_ != nullptr; }
   int fd() const;
   Mode mode() const;
-  /** True if what it names is shared with other processes, and so may block. */
-  bool is_shared() const { return mode() >= Mode::kSharedSocket; }
+  /** True if reading and writing take more than `read(2)` and `write(2)`. */
+  bool is_special() const { return mode() >= Mode::kSignal; }
+  /** What the mode promises to be there. */
+  Attached* attached() const;
   /** False once another thread has closed the handle. */
   bool live() const;
   void set_owner(uint32_t owner);
+  /** From now on what it names may have descriptors elsewhere, and outlive this one. */
+  void set_passed();
 
  private:
   friend class HandleTable;
@@ -63,7 +78,7 @@ class HandleTable {
   HandleTable& operator=(const HandleTable&) = delete;
 
   /** Takes `fd` over and names it; `-ENFILE` (and `fd` closed) when every slot is taken. */
-  Handle open(int fd, Mode mode, uint32_t owner);
+  Handle open(int fd, Mode mode, uint32_t owner, std::unique_ptr<Attached> attached);
   /** 0, or `-EBADF`. */
   int close(Handle handle);
   /** Closes every handle of one owner; returns how many. */
@@ -93,6 +108,9 @@ class HandleTable {
   uint32_t oldest_free_ = kNone;
   uint32_t newest_free_ = kNone;
   uint32_t free_ = 0;
+  std::mutex epolls_mutex_;
+  /** Those whose descriptor is open: it is closed only after it has left the list. */
+  std::vector<Slot*> epolls_;
 };
 
 }  // namespace sandpoll

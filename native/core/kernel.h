@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "handles.h"
 #include "sessions.h"
@@ -48,15 +49,17 @@ constexpr int kEventsMax = 4096;
 
 class Kernel {
  public:
-  explicit Kernel(const Syscalls& sys = kLinux) : sys_(sys), handles_(sys), sessions_(sys) {}
+  explicit Kernel(const Syscalls& sys = kLinux) : sys_(sys), sessions_(sys), handles_(sys) {}
 
   int session_open();
   int session_enter(int32_t session);
   int session_wake(int32_t session);
+  int session_signal(int32_t session, int32_t signal);
   int session_adopt(int32_t session, Handle handle);
   int session_close(int32_t session);
 
   int socket(int32_t domain, int32_t type, int32_t protocol);
+  int socketpair(int32_t domain, int32_t type, int32_t protocol, Bytes bytes, int64_t offset);
   int bind(Handle handle, Address address);
   int listen(Handle handle, int32_t backlog);
   int accept4(Handle handle, Address address);
@@ -73,6 +76,14 @@ class Kernel {
   int setsockopt(Handle handle, int32_t level, int32_t name, Bytes bytes, int64_t offset,
                  int64_t length);
 
+  int channel_send(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t header,
+                   Handle passed);
+  int channel_recv(Handle handle, Bytes bytes, Iovs iovs, int64_t count, Bytes info);
+
+  int resolve(Bytes bytes, int64_t node_offset, int64_t node_length, int64_t service_offset,
+              int64_t service_length, int32_t family, int32_t type, int32_t flags);
+  int resolved(Handle handle, Bytes bytes, int64_t offset, int64_t room);
+
   int epoll_create1();
   int epoll_ctl(Handle epoll, int32_t op, Handle handle, uint32_t events, uint32_t data_lo,
                 uint32_t data_hi);
@@ -81,7 +92,13 @@ class Kernel {
                    int64_t nanoseconds);
   int poll(Handle handle, int32_t events, int64_t seconds, int64_t nanoseconds);
   int eventfd(uint32_t initval, int32_t flags);
+  int timerfd_create(int32_t clock);
+  int timerfd_settime(Handle handle, int32_t flags, Bytes bytes, int64_t offset,
+                      int64_t old_offset);
+  int timerfd_gettime(Handle handle, Bytes bytes, int64_t offset);
+  int signalfd(uint32_t mask);
 
+  int pipe2(Bytes bytes, int64_t offset);
   int stdio(int32_t fd);
   int read(Handle handle, Bytes bytes, int64_t offset, int64_t length);
   int write(Handle handle, Bytes bytes, int64_t offset, int64_t length);
@@ -99,7 +116,12 @@ class Kernel {
 
  private:
   /** Names a descriptor that was just opened; its session closes it if nobody else does. */
-  int opened(long fd, Mode mode = Mode::kPlain);
+  int opened(long fd, Mode mode = Mode::kPlain, std::unique_ptr<Attached> attached = nullptr);
+  /** Names both, and writes the two handles at `offset`: 0, or an error and both are closed. */
+  int opened_pair(const int fds[2], Bytes bytes, int64_t offset);
+  long read_special(const Pin& pin, const ::iovec* iovs, size_t count);
+  long write_special(const Pin& pin, const ::iovec& from);
+  long read_signals(const Pin& pin, const ::iovec* iovs, size_t count);
   long read_shared(const Pin& pin, void* buffer, size_t length);
   long write_shared(const Pin& pin, const void* buffer, size_t length);
   bool is_ready(int fd, short events);
@@ -107,8 +129,9 @@ class Kernel {
   timespec left_until(const timespec& deadline);
 
   const Syscalls& sys_;
-  HandleTable handles_;
+  /** Outlives the handles: signal descriptors take their leave of it. */
   Sessions sessions_;
+  HandleTable handles_;
 };
 
 }  // namespace sandpoll

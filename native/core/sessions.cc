@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <utility>
 
 #include "kernel.h"
 
@@ -127,17 +129,33 @@ int Kernel::session_close(int32_t session) {
   return result < 0 ? result : handles_.close_all(static_cast<uint32_t>(session));
 }
 
-int Kernel::opened(long fd, Mode mode) {
+int Kernel::opened(long fd, Mode mode, std::unique_ptr<Attached> attached) {
   if (fd < 0) return static_cast<int>(fd);
   const auto& session = Sessions::self().session;
   const uint32_t owner = session.load();
-  const Handle handle = handles_.open(static_cast<int>(fd), mode, owner);
+  const Handle handle = handles_.open(static_cast<int>(fd), mode, owner, std::move(attached));
   // Either `session_close` finds the new handle, or this finds that the session was closed.
   if (handle >= 0 && owner != 0 && (owner == Sessions::kGone || session.load() != owner)) {
     handles_.close(handle);
     return -ECANCELED;
   }
   return handle;
+}
+
+int Kernel::opened_pair(const int fds[2], Bytes bytes, int64_t offset) {
+  const Handle first = opened(fds[0]);
+  if (first < 0) {
+    sys_.close(fds[1]);
+    return first;
+  }
+  const Handle second = opened(fds[1]);
+  if (second < 0) {
+    handles_.close(first);
+    return second;
+  }
+  const Handle handles[] = {first, second};
+  std::memcpy(bytes.data + offset, handles, sizeof(handles));
+  return 0;
 }
 
 int Kernel::close(Handle handle) { return handles_.close(handle); }

@@ -17,6 +17,7 @@
 namespace sandpoll {
 
 class Sessions;
+struct SignalDescriptor;
 
 /** The calling thread's part in a session. It leaves by itself when the thread ends. */
 struct Member {
@@ -56,6 +57,16 @@ class Sessions {
    * guest which is being terminated gets round to it: 0 or `-ESRCH`.
    */
   int close(uint32_t session);
+  /**
+   * Makes a signal of 1 to 31 pending: how many descriptors take it; with none nothing is
+   * pending. `-ESRCH` for no session.
+   */
+  int signal(uint32_t session, int number);
+  /** From here on the descriptor is readable while a signal of its mask is pending. */
+  void attach(SignalDescriptor& descriptor);
+  void detach(SignalDescriptor& descriptor);
+  /** Takes up to `most` signals, the lowest first: bit n−1 for signal n. */
+  uint32_t take_signals(const SignalDescriptor& descriptor, size_t most);
   /** The member's thread ends: from here on no wake is sent to it. */
   void end(Member& member);
 
@@ -71,9 +82,16 @@ class Sessions {
     std::vector<Member*> members;
     /** Woken before anyone had entered: the first to enter is woken. */
     bool woken = false;
+    /** Bit n−1 for signal n. */
+    uint32_t pending = 0;
+    std::vector<SignalDescriptor*> signal_descriptors;
   };
 
   void leave_locked(Member& member);
+  /** Makes it readable; with an edge, each time. */
+  void raise(const SignalDescriptor& descriptor);
+  /** Makes it unreadable. */
+  void lower(const SignalDescriptor& descriptor);
 
   const Syscalls& sys_;
   std::mutex mutex_;

@@ -40,6 +40,14 @@ int Kernel::socket(int32_t domain, int32_t type, int32_t protocol) {
   return opened(sys_.socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
 }
 
+int Kernel::socketpair(int32_t domain, int32_t type, int32_t protocol, Bytes bytes,
+                       int64_t offset) {
+  if (!bytes.holds(offset, 2 * sizeof(Handle))) return -EFAULT;
+  int fds[2];
+  const long result = sys_.socketpair(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol, fds);
+  return result < 0 ? static_cast<int>(result) : opened_pair(fds, bytes, offset);
+}
+
 int Kernel::bind(Handle handle, Address address) {
   Peer peer;
   if (const int error = peer.load(address)) return error;

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -21,6 +22,10 @@ long result(long value) { return value < 0 ? -errno : value; }
 }  // namespace
 
 long socket(int domain, int type, int protocol) { return result(::socket(domain, type, protocol)); }
+
+long socketpair(int domain, int type, int protocol, int fds[2]) {
+  return result(::socketpair(domain, type, protocol, fds));
+}
 
 long bind(int fd, const sockaddr* address, socklen_t length) {
   return result(::bind(fd, address, length));
@@ -78,6 +83,22 @@ long epoll_ctl(int epoll, int op, int fd, epoll_event* event) {
 }
 
 long eventfd(unsigned initval, int flags) { return result(::eventfd(initval, flags)); }
+
+long timerfd_create(int clock, int flags) { return result(::timerfd_create(clock, flags)); }
+
+long timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old) {
+  return result(::timerfd_settime(fd, flags, value, old));
+}
+
+long timerfd_gettime(int fd, itimerspec* current) { return result(::timerfd_gettime(fd, current)); }
+
+int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
+  return ::getaddrinfo(node, service, hints, found);
+}
+
+void freeaddrinfo(addrinfo* found) { ::freeaddrinfo(found); }
+
+long pipe2(int fds[2], int flags) { return result(::pipe2(fds, flags)); }
 
 long read(int fd, void* buffer, size_t length) { return result(::read(fd, buffer, length)); }
 

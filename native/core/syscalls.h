@@ -5,6 +5,7 @@
  * Each answers `>= 0`, or minus the errno; `errno` itself is never read outside `syscalls.cc`.
  */
 
+#include <netdb.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -32,6 +33,7 @@ struct Sleeper {
 /** Linux itself: what the table holds by default. */
 namespace os {
 long socket(int domain, int type, int protocol);
+long socketpair(int domain, int type, int protocol, int fds[2]);
 long bind(int fd, const sockaddr* address, socklen_t length);
 long listen(int fd, int backlog);
 long accept4(int fd, sockaddr* address, socklen_t* length, int flags);
@@ -55,6 +57,13 @@ long epoll_pwait2(int epoll, epoll_event* events, int maxevents, const timespec*
                   Sleeper* self);
 long ppoll(pollfd* fds, nfds_t count, const timespec* timeout, Sleeper* self);
 long eventfd(unsigned initval, int flags);
+long timerfd_create(int clock, int flags);
+long timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old);
+long timerfd_gettime(int fd, itimerspec* current);
+/** 0 or an EAI_* code, which are negative, and in `found` a list for `freeaddrinfo`. */
+int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found);
+void freeaddrinfo(addrinfo* found);
+long pipe2(int fds[2], int flags);
 long read(int fd, void* buffer, size_t length);
 long write(int fd, const void* buffer, size_t length);
 long readv(int fd, const iovec* iovs, int count);
@@ -80,6 +89,7 @@ long wake(Sleeper& other);
 /** One row a system call; override a row to stand in for Linux. */
 struct Syscalls {
   decltype(os::socket)* socket = os::socket;
+  decltype(os::socketpair)* socketpair = os::socketpair;
   decltype(os::bind)* bind = os::bind;
   decltype(os::listen)* listen = os::listen;
   decltype(os::accept4)* accept4 = os::accept4;
@@ -99,6 +109,12 @@ struct Syscalls {
   decltype(os::epoll_pwait2)* epoll_pwait2 = os::epoll_pwait2;
   decltype(os::ppoll)* ppoll = os::ppoll;
   decltype(os::eventfd)* eventfd = os::eventfd;
+  decltype(os::timerfd_create)* timerfd_create = os::timerfd_create;
+  decltype(os::timerfd_settime)* timerfd_settime = os::timerfd_settime;
+  decltype(os::timerfd_gettime)* timerfd_gettime = os::timerfd_gettime;
+  decltype(os::getaddrinfo)* getaddrinfo = os::getaddrinfo;
+  decltype(os::freeaddrinfo)* freeaddrinfo = os::freeaddrinfo;
+  decltype(os::pipe2)* pipe2 = os::pipe2;
   decltype(os::read)* read = os::read;
   decltype(os::write)* write = os::write;
   decltype(os::readv)* readv = os::readv;

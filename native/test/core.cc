@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "../core/kernel.h"
+#include "cases.h"
 
 namespace {
 
@@ -27,13 +27,6 @@ using sandpoll::Kernel;
 using sandpoll::kLinux;
 using sandpoll::Sleeper;
 using sandpoll::Syscalls;
-
-#define EXPECT(condition)                                       \
-  do {                                                          \
-    if (condition) break;                                       \
-    std::printf("not ok: line %d: %s\n", __LINE__, #condition); \
-    std::exit(1);                                               \
-  } while (false)
 
 uint8_t memory[4096];
 const Bytes bytes = {memory, sizeof(memory)};
@@ -223,17 +216,6 @@ void a_wake_just_before_the_system_call_is_not_lost() {
 }
 #endif
 
-/**
- * Joins the session. The thread sanitizer makes its record of pending signals at a thread's first
- * blocking call and forgets a signal that comes meanwhile; so that call is made here.
- */
-void enter(Kernel& kernel, int session) {
-  EXPECT(kernel.session_enter(session) == 0);
-  const Handle epoll = kernel.epoll_create1();
-  EXPECT(kernel.epoll_pwait(epoll, bytes, 0, 8, 0) == 0);
-  EXPECT(kernel.close(epoll) == 0);
-}
-
 /** Wakes as fast as they are taken. */
 void no_wake_is_lost() {
   static Kernel& kernel = *new Kernel(kLinux);
@@ -322,13 +304,6 @@ void threads_share_one_table() {
   EXPECT(left <= 16);
 }
 
-struct Case {
-  const char* name;
-  void (*run)();
-};
-
-#define CASE(name) {#name, name}
-
 constexpr Case kCases[] = {
     CASE(a_pinned_descriptor_is_closed_at_the_last_unpin),
     CASE(an_unpinned_descriptor_costs_no_search_of_interest_lists),
@@ -346,6 +321,11 @@ constexpr Case kCases[] = {
     CASE(threads_share_one_table),
 };
 
+void run(const Case& each) {
+  each.run();
+  std::printf("ok: %s\n", each.name);
+}
+
 }  // namespace
 
 #if !defined(__SANITIZE_THREAD__)
@@ -357,9 +337,7 @@ extern "C" int epoll_wait(int epoll, epoll_event* events, int maxevents, int tim
 #endif
 
 int main() {
-  for (const Case& each : kCases) {
-    each.run();
-    std::printf("ok: %s\n", each.name);
-  }
+  for (const Case& each : kCases) run(each);
+  for (const Case* each = kEventCases; each->name != nullptr; each++) run(*each);
   return 0;
 }

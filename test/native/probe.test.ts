@@ -43,6 +43,12 @@ test('abiLayout has the sizes that abi.md gives', () => {
     linger: '8/4',
     addrinfo: '28/4',
     sockaddr: '12/4',
+    sockaddr_in: '16/4',
+    sockaddr_in6: '28/4',
+    sockaddr_un: '110/2',
+    msghdr: '28/4',
+    ip_mreqn: '12/4',
+    ipv6_mreq: '20/4',
   });
   expect(layout['subscription']?.fields).toEqual({
     userdata: 0,
