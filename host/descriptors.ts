@@ -38,16 +38,27 @@ const RIGHTS_INHERITING = 5;
 const RECV_TIMEOUT_MS = 6;
 const SEND_TIMEOUT_MS = 7;
 
-/** Words at the head of the buffer: the change counter. */
-const HEAD = 1;
+/** How many of the last changes the log keeps: more than one wait's events can lead to. */
+export const CHANGES_LOGGED = 4096;
+
+/** Words at the head of the buffer: the change counter, and the log, a ring. */
+const LOG = 1;
+const HEAD = LOG + CHANGES_LOGGED;
 const BITS = 32;
 
+const FD_BITS = 20;
 /** The largest table: a guest number stays far from 2^31 (B31). */
-export const FDS_MAX = 1 << 20;
+export const FDS_MAX = 1 << FD_BITS;
 
 /** Bytes of the buffer behind a table of `fdsMax` descriptors. */
 export function descriptorTableBytes(fdsMax: number): number {
   return 4 * (HEAD + Math.ceil(fdsMax / BITS) + fdsMax * WORDS);
+}
+
+/** An entry of the log: the descriptor, and low bits of the round it was written in, from 1. */
+function logEntry(change: number, fd: number): number {
+  const round = Math.floor((change >>> 0) / CHANGES_LOGGED) + 1;
+  return (round << FD_BITS) | fd;
 }
 
 export class DescriptorTable {
@@ -106,7 +117,7 @@ export class DescriptorTable {
     const at = this.#at(fd);
     if (Atomics.exchange(this.#words, at + KIND, Kind.FREE) === Kind.FREE) return -LinuxErrno.BADF;
     const handle = this.#words[at + HANDLE];
-    this.#changed();
+    this.#log(fd);
     this.abandon(fd);
     return handle;
   }
@@ -126,7 +137,8 @@ export class DescriptorTable {
     words.copyWithin(target + ACCESS, source + ACCESS, source + WORDS);
     words[target + HANDLE] = words[source + HANDLE];
     Atomics.store(words, target + KIND, kind);
-    this.#changed();
+    this.#log(from);
+    this.#log(to);
     this.abandon(from);
     return replaced;
   }
@@ -194,13 +206,25 @@ export class DescriptorTable {
     this.#words[this.#at(fd) + (sending ? SEND_TIMEOUT_MS : RECV_TIMEOUT_MS)] = timeoutMs;
   }
 
-  /** Moves on with every close and renumber: what was known of a number may no longer hold. */
+  /** How many changes there were, modulo 2^32: a close is one, a renumber is two. */
   changes(): number {
     return this.#words[0];
   }
 
-  #changed(): void {
-    Atomics.add(this.#words, 0, 1);
+  /**
+   * The number that was closed or renumbered as change `change`, if it is known: −1 if that was
+   * too long ago, or another thread is just writing it down. Its row shows the change already.
+   */
+  changed(change: number): number {
+    if ((this.changes() - change) >>> 0 > CHANGES_LOGGED) return -1;
+    const entry = Atomics.load(this.#words, LOG + (change & (CHANGES_LOGGED - 1)));
+    return (entry ^ logEntry(change, 0)) >>> FD_BITS === 0 ? entry & (FDS_MAX - 1) : -1;
+  }
+
+  #log(fd: number): void {
+    const change = Atomics.add(this.#words, 0, 1);
+    const at = LOG + (change & (CHANGES_LOGGED - 1));
+    Atomics.store(this.#words, at, logEntry(change, fd));
   }
 
   #at(fd: number): number {

@@ -4,6 +4,7 @@ import { EPOLL_EVENTS_MAX } from './kernel/kernel.js';
 
 export type { Transport } from './address.js';
 export { denialText, judge, type AddressUse } from './grants/judge.js';
+export { allowsName, isName, parseResolveRule } from './grants/resolve.js';
 export { parseNetRule, type NetGrants, type NetOption, type NetRule } from './grants/rule.js';
 
 /** What a guest may use up. */
@@ -24,6 +25,10 @@ export interface Grants {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly net: NetGrants;
+  /** Patterns of the names that may be looked up; `*` stands for any characters. */
+  readonly resolve: readonly string[];
+  /** Whether TCP Fast Open may be turned on: data before the handshake may come twice. */
+  readonly fastOpen: boolean;
   readonly limits: Limits;
 }
 
@@ -49,5 +54,7 @@ export const NO_GRANTS: Grants = Object.freeze({
   args: Object.freeze([]),
   env: Object.freeze({}),
   net: Object.freeze({ allow: Object.freeze([]), deny: Object.freeze([]) }),
+  resolve: Object.freeze([]),
+  fastOpen: false,
   limits: DEFAULT_LIMITS,
 });

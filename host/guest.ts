@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Worker } from 'node:worker_threads';
 
 import type { ListenAddress } from './address.js';
+import { type ChannelEnd, channelEnvironment, takeChannelEnd } from './channels.js';
 import { Access, DescriptorTable, FDS_MAX, Kind, descriptorTableBytes } from './descriptors.js';
 import type { Grants } from './grants.js';
 import type { TraceGroup } from './trace-groups.js';
@@ -10,9 +11,10 @@ import type { Kernel, Session } from './kernel/kernel.js';
 import { openNativeKernel } from './kernel/native.js';
 import { LinkError } from './link-error.js';
 import { type Listener, listenerEnvironment, openListener } from './listeners.js';
+import { FORWARDED_SIGNALS, type GuestSignal } from './signals.js';
 import { startThread } from './thread.js';
 import { type Frame, type Outcome, trapped } from './trap.js';
-import { usageError } from './usage.js';
+import { DURATION_MAX_MS, usageError } from './usage.js';
 import { admit } from './wasm/admit.js';
 import { type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './wasm/limits.js';
 import { ModuleError } from './wasm/bytes.js';
@@ -43,6 +45,11 @@ export interface GuestOptions {
   readonly grants: Grants;
   /** Listeners to open and hand to the guest, in order, from descriptor 3. */
   readonly listen?: readonly ListenAddress[];
+  /**
+   * Ends of channels by name, which come after the listeners; the guest finds each by
+   * `SANDPOLL_CHANNEL_FD_<NAME>`. They are the guest's from here on, even if it cannot start.
+   */
+  readonly channels?: Readonly<Record<string, ChannelEnd>>;
   /** Wall time after which the guest is killed; none for no limit. */
   readonly timeoutMs?: number;
   readonly trace?: readonly TraceGroup[];
@@ -60,8 +67,21 @@ export interface Guest {
   readonly listeners: readonly { readonly url: string; readonly fd: number }[];
   /** How it ended; never rejects. All it had open is closed by then. */
   readonly ended: Promise<Outcome>;
-  /** Ends it wherever it is, within 50 ms; the same promise as `ended`. */
-  stop(): Promise<Outcome>;
+  /**
+   * Sends a signal. True: a signalfd of the guest takes it. False: none does, and the guest's
+   * present wait, or else its next, ends with EINTR.
+   */
+  signal(name: GuestSignal): boolean;
+  /**
+   * Ends it; the same promise as `ended`. With `graceMs` (0 unless said) and a signalfd for it,
+   * the guest gets a SIGTERM and that long to leave by itself. Then, or else at once, it is
+   * ended wherever it is, within 50 ms. A RangeError for a time of more than 24 days.
+   */
+  stop(options?: StopOptions): Promise<Outcome>;
+}
+
+export interface StopOptions {
+  readonly graceMs?: number;
 }
 
 interface Opened {
@@ -84,7 +104,8 @@ function openDescriptors(kernel: Kernel, options: GuestOptions): Opened {
       if (handle >= 0) kernel.sessionAdopt(session, handle);
       const fd = descriptors.claim();
       if (fd < 0) {
-        const needed = STDIO.length + (options.listen?.length ?? 0);
+        const channels = Object.keys(options.channels ?? {}).length;
+        const needed = STDIO.length + (options.listen?.length ?? 0) + channels;
         throw usageError(`--max-fds ${fds}: this guest starts with ${needed} descriptors already`);
       }
       // A stream that the host has closed stays closed (handle −1), its number taken (B27).
@@ -96,6 +117,9 @@ function openDescriptors(kernel: Kernel, options: GuestOptions): Opened {
       const listener = openListener(kernel, address);
       listeners.push(listener);
       install(listener.handle, listener.kind, Access.READ | Access.WRITE);
+    }
+    for (const [name, end] of Object.entries(options.channels ?? {})) {
+      install(takeChannelEnd(name, end), Kind.CHANNEL, Access.READ | Access.WRITE);
     }
   } catch (error) {
     for (const listener of listeners) listener.remove();
@@ -147,7 +171,12 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const worker = options.thread ?? startThread();
   const watched = watch(worker, kernel, opened, options, codeShift);
   try {
-    const env = { ...listenerEnvironment(opened.listeners, opened.firstFd), ...grants.env };
+    const channelFd = opened.firstFd + opened.listeners.length;
+    const env = {
+      ...listenerEnvironment(opened.listeners, opened.firstFd),
+      ...channelEnvironment(Object.keys(options.channels ?? {}), channelFd),
+      ...grants.env,
+    };
     const message: WorkerStart = {
       session: opened.session,
       descriptors: opened.table,
@@ -165,8 +194,20 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   return {
     listeners: opened.listeners.map(({ url }, index) => ({ url, fd: opened.firstFd + index })),
     ended: watched.ended,
+    signal: (signal) => sendSignal(kernel, opened.session, signal),
     stop: watched.stop,
   };
+}
+
+function sendSignal(kernel: Kernel, session: Session, name: GuestSignal): boolean {
+  const signal: number | undefined = FORWARDED_SIGNALS[name];
+  if (signal === undefined) {
+    const known = Object.keys(FORWARDED_SIGNALS).join(', ');
+    throw new TypeError(`signal ${name}: a guest can be sent ${known}`);
+  }
+  if (kernel.sessionSignal(session, signal) > 0) return true;
+  kernel.sessionWake(session);
+  return false;
 }
 
 interface Watched extends Pick<Guest, 'ended' | 'stop'> {
@@ -217,8 +258,17 @@ function watch(
   return {
     linked,
     ended,
-    stop: () => {
-      kill('stopped');
+    stop: ({ graceMs = 0 } = {}) => {
+      if (!(graceMs >= 0 && graceMs <= DURATION_MAX_MS)) {
+        throw new RangeError(`graceMs ${graceMs}: must be from 0 to ${DURATION_MAX_MS}`);
+      }
+      const { SIGTERM } = FORWARDED_SIGNALS;
+      if (graceMs > 0 && kernel.sessionSignal(opened.session, SIGTERM) > 0) {
+        const grace = setTimeout(() => kill('stopped'), graceMs);
+        void ended.then(() => clearTimeout(grace));
+      } else {
+        kill('stopped');
+      }
       return ended;
     },
   };

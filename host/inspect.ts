@@ -141,7 +141,7 @@ function memories(info: ModuleInfo): InspectedMemory[] {
 const FLAG_RULES: readonly (NeededFlag & { readonly imports: readonly string[] })[] = [
   {
     option: '--allow-net=RULE',
-    imports: ['sock_open', 'sock_bind', 'sock_listen', 'sock_connect'],
+    imports: ['sock_open', 'sock_bind', 'sock_listen', 'sock_connect', 'socket', 'bind', 'connect'],
     reason: 'it makes sockets itself',
     provided: 'yes',
   },
@@ -161,7 +161,7 @@ const FLAG_RULES: readonly (NeededFlag & { readonly imports: readonly string[] }
     option: '--allow-resolve',
     imports: ['sock_getaddrinfo'],
     reason: 'it looks up names',
-    provided: 'not yet',
+    provided: 'yes',
   },
 ];
 

@@ -13,8 +13,10 @@ import type { Outcome } from './trap.js';
 
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
-/** The largest option value that passes: a `struct timeval`. */
-const OPTION_BYTES = 16;
+/** The largest option value that passes: a `struct ipv6_mreq`. */
+const OPTION_BYTES = 20;
+/** Denials that are told of; a guest that goes on trying is denied in silence. */
+const DENIALS_MAX = 64;
 
 export interface SandboxOptions {
   readonly kernel: Kernel;
@@ -83,10 +85,15 @@ export class Sandbox {
     const transport = this.#transport(kind);
     if (judge(this.grants.net, use, transport, this.address)) return 0;
     // A guest that tries many addresses must not fill memory or a terminal.
-    if (this.#denied.size < 64) {
-      const text = denialText(use, transport, this.address, this.grants.net);
-      if (!this.#denied.has(text)) this.report(text);
+    if (this.#denied.size >= DENIALS_MAX) return -LinuxErrno.ACCES;
+    return this.deny(denialText(use, transport, this.address, this.grants.net));
+  }
+
+  /** Reports what is denied and the flag that would grant it, once for each text; `-EACCES`. */
+  deny(text: string): number {
+    if (this.#denied.size < DENIALS_MAX && !this.#denied.has(text)) {
       this.#denied.add(text);
+      this.report(text);
     }
     return -LinuxErrno.ACCES;
   }

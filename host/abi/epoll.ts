@@ -50,3 +50,26 @@ export const EPOLL_CLOEXEC = 0o2000000;
 export const EFD_SEMAPHORE = 1;
 export const EFD_NONBLOCK = 0o4000;
 export const EFD_CLOEXEC = 0o2000000;
+
+/** `itimerspec` of a guest: two `timespec`, the interval and the value. */
+export const Itimerspec = struct(32, 8, {
+  intervalSeconds: u64(0),
+  intervalNanoseconds: u64(8),
+  valueSeconds: u64(16),
+  valueNanoseconds: u64(24),
+});
+
+export const TFD_NONBLOCK = 0o4000;
+export const TFD_CLOEXEC = 0o2000000;
+export const TFD_TIMER_ABSTIME = 1;
+export const TFD_TIMER_CANCEL_ON_SET = 2;
+
+/** Size of the mask that `signalfd` takes: bit n−1 for signal n. */
+export const SIGSET_BYTES = 8;
+/** Size of a `signalfd_siginfo`, which reading a signalfd gives. */
+export const SIGINFO_BYTES = 128;
+export const SFD_NONBLOCK = 0o4000;
+export const SFD_CLOEXEC = 0o2000000;
+
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;

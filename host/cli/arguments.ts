@@ -12,8 +12,11 @@ const OPTIONS = {
   listen: { type: 'string', multiple: true, default: [] },
   'allow-net': { type: 'string', multiple: true, default: [] },
   'deny-net': { type: 'string', multiple: true, default: [] },
+  'allow-resolve': { type: 'string', multiple: true, default: [] },
+  'allow-fastopen': { type: 'boolean', default: false },
   env: { type: 'string', multiple: true, default: [] },
   timeout: { type: 'string' },
+  grace: { type: 'string' },
   'max-memory': { type: 'string' },
   'max-fds': { type: 'string' },
   trace: { type: 'string' },
@@ -23,6 +26,7 @@ const OPTIONS = {
 /** Options whose value may be left out (`--allow-net`), and what they mean then. */
 const BARE: ReadonlyMap<string, string> = new Map([
   ['--allow-net', '*'],
+  ['--allow-resolve', '*'],
   ['--trace', TRACE_GROUPS.join()],
 ]);
 
@@ -73,15 +77,18 @@ export function parseRunArguments(argv: readonly string[]): RunArguments {
   const values = parse(options);
   const file = argv[fileAt];
   if (file === undefined) throw usageError('name the .wasm file to run; see sandpoll --help');
-  const { timeout, 'max-memory': maxMemory, 'max-fds': maxFds, trace } = values;
+  const { timeout, grace, 'max-memory': maxMemory, 'max-fds': maxFds, trace } = values;
   return {
     flags: {
       listen: values.listen,
       allowNet: values['allow-net'],
       denyNet: values['deny-net'],
+      allowResolve: values['allow-resolve'],
+      allowFastopen: values['allow-fastopen'],
       env: values.env,
       quiet: values.quiet,
       ...(timeout === undefined ? {} : { timeout }),
+      ...(grace === undefined ? {} : { grace }),
       ...(maxMemory === undefined ? {} : { maxMemory }),
       ...(maxFds === undefined ? {} : { maxFds }),
       ...(trace === undefined ? {} : { trace }),

@@ -5,7 +5,7 @@
  * ES loader first: the thread would start 12 ms later.
  */
 const argv = process.argv.slice(2);
-const noGuest = ['inspect', 'help', undefined, '-h', '--help', '-V', '--version'];
+const noGuest = ['inspect', 'build', 'help', undefined, '-h', '--help', '-V', '--version'];
 const { Worker } = process.getBuiltinModule('node:worker_threads');
 const thread = noGuest.includes(argv[0])
   ? undefined

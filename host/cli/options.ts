@@ -1,7 +1,13 @@
 /** The options of `sandpoll run`, from text to grants. Wrong ones throw a `UsageError`. */
 import { type ListenAddress, parseListen } from '../address.js';
 import { FDS_MAX } from '../descriptors.js';
-import { DEFAULT_LIMITS, type Grants, MEMORY_BYTES_MAX, parseNetRule } from '../grants.js';
+import {
+  DEFAULT_LIMITS,
+  type Grants,
+  MEMORY_BYTES_MAX,
+  parseNetRule,
+  parseResolveRule,
+} from '../grants.js';
 import { TRACE_GROUPS, type TraceGroup } from '../trace-groups.js';
 import { parseCount, parseDuration, parseSize, usageError } from '../usage.js';
 
@@ -10,8 +16,11 @@ export interface RunFlags {
   readonly listen: readonly string[];
   readonly allowNet: readonly string[];
   readonly denyNet: readonly string[];
+  readonly allowResolve: readonly string[];
+  readonly allowFastopen: boolean;
   readonly env: readonly string[];
   readonly timeout?: string;
+  readonly grace?: string;
   readonly maxMemory?: string;
   readonly maxFds?: string;
   readonly trace?: string;
@@ -22,11 +31,15 @@ export interface RunOptions {
   readonly grants: Grants;
   readonly listen: readonly ListenAddress[];
   readonly timeoutMs?: number;
+  /** How long a guest that takes SIGTERM or SIGINT has to leave by itself. */
+  readonly graceMs: number;
   readonly trace: readonly TraceGroup[];
   readonly quiet: boolean;
 }
 
 const PAGE_BYTES = 65_536;
+
+const GRACE_MS = 10_000;
 
 /** `NAME=VALUE`, or `NAME` for the value it has in the environment of the host. */
 function parseEnv(text: string, environment: NodeJS.ProcessEnv): [string, string] {
@@ -66,7 +79,7 @@ export function readRunFlags(
 ): RunOptions {
   const listen = flags.listen.map((text) => parseListen(text));
   uniqueNames(listen);
-  const { maxMemory, maxFds, timeout } = flags;
+  const { maxMemory, maxFds, timeout, grace } = flags;
   const limits = {
     ...DEFAULT_LIMITS,
     ...(maxMemory === undefined
@@ -82,10 +95,13 @@ export function readRunFlags(
         allow: flags.allowNet.map((text) => parseNetRule(text, '--allow-net')),
         deny: flags.denyNet.map((text) => parseNetRule(text, '--deny-net')),
       },
+      resolve: flags.allowResolve.map((text) => parseResolveRule(text)),
+      fastOpen: flags.allowFastopen,
       limits,
     },
     listen,
     ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, '--timeout') }),
+    graceMs: grace === undefined ? GRACE_MS : parseDuration(grace, '--grace'),
     trace: parseTrace(flags.trace),
     quiet: flags.quiet,
   };

@@ -23,6 +23,11 @@ async function inspectVerb(args: readonly string[]): Promise<number> {
   return 0;
 }
 
+async function buildVerb(args: readonly string[]): Promise<number> {
+  const { build, parseBuildArguments } = await import('./build.js');
+  return build(parseBuildArguments(args), process.env);
+}
+
 async function helpVerb(asked: boolean): Promise<number> {
   const { HELP } = await import('./help.js');
   (asked ? process.stdout : process.stderr).write(HELP);
@@ -43,6 +48,7 @@ function dispatch(argv: readonly string[], thread: Worker | undefined): Promise<
     return Promise.resolve(0);
   }
   if (verb === 'inspect') return inspectVerb(rest);
+  if (verb === 'build') return buildVerb(rest);
   if (verb === 'run' && (rest[0] === '--help' || rest[0] === '-h')) return helpVerb(true);
   return runVerb(verb === 'run' ? rest : argv, thread);
 }

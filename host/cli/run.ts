@@ -3,18 +3,20 @@ import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 
-import { type Guest, startGuest } from '../guest.js';
+import { startGuest } from '../guest.js';
 import { mapFrames } from '../source-map.js';
 import type { Outcome } from '../trap.js';
 import { escapeControls } from '../wasm/text.js';
 import type { RunOptions } from './options.js';
 import { readModuleFile } from './files.js';
+import { forwardSignals } from './signals.js';
 
 /** Exit statuses besides the guest's own. */
 export const Status = {
   LOAD_FAILED: 1,
   USAGE: 2,
   TIMEOUT: 124,
+  SIGHUP: 129,
   SIGINT: 130,
   TRAPPED: 134,
   SIGTERM: 143,
@@ -73,39 +75,26 @@ async function status(outcome: Outcome, file: string, options: RunOptions): Prom
   return Status.TIMEOUT;
 }
 
-/** Stops the guest at the first signal; the second ends this process by itself. */
-function stopOnSignals(guest: Guest): () => number | undefined {
-  let stopped: number | undefined;
-  const on = (signal: 'SIGINT' | 'SIGTERM'): void => {
-    process.once(signal, () => {
-      stopped ??= Status[signal];
-      void guest.stop();
-    });
-  };
-  on('SIGINT');
-  on('SIGTERM');
-  return () => stopped;
-}
-
 /** Runs `file` to its end; returns the exit status. Start-up errors are thrown. */
 export async function run(
   file: string,
   options: RunOptions,
   thread: Worker | undefined,
 ): Promise<number> {
+  const sayUnlessQuiet = (line: string): void => {
+    if (!options.quiet) say(`sandpoll: ${line}`);
+  };
   const guest = await startGuest({
     ...options,
     ...(thread === undefined ? {} : { thread }),
     bytes: readModuleFile(file),
     name: basename(file),
-    onReport: (line) => {
-      if (!options.quiet) say(`sandpoll: ${line}`);
-    },
+    onReport: sayUnlessQuiet,
   });
-  const stopped = stopOnSignals(guest);
+  const signalled = forwardSignals(guest, { graceMs: options.graceMs, say: sayUnlessQuiet });
   for (const { url, fd } of guest.listeners) {
     if (!options.quiet) say(`listening on ${url} (fd ${fd})`);
   }
   const outcome = await guest.ended;
-  return stopped() ?? (await status(outcome, file, options));
+  return signalled() ?? (await status(outcome, file, options));
 }

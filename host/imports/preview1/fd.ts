@@ -7,7 +7,7 @@ import { Access, Kind } from '../../descriptors.js';
 import { Errno, LinuxErrno, wasiErrno, wasiStatus } from '../../errno.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
-import { isSocket, receive, transferPlain, transmit } from './transfer.js';
+import { isSocket, receive, transferPlain, transmit } from '../socket/transfer.js';
 
 const S_IFMT = 0o170000;
 const FILETYPE_OF_MODE: ReadonlyMap<number, number> = new Map([
@@ -124,11 +124,13 @@ function transfer(
   if (count < 0) return wasiErrno(count);
   const kind = descriptors.kind(fd);
   if (kind === Kind.FREE) return Errno.BADF;
+  // Its messages have a header, which only channel_send writes.
+  if (kind === Kind.CHANNEL) return Errno.INVAL;
   const needed = writing ? Access.WRITE : Access.READ;
   if ((descriptors.access(fd) & needed) === 0) return Errno.BADF;
   let n;
   if (!isSocket(kind)) n = transferPlain(sandbox, fd, count, writing);
-  else if (writing) n = transmit(sandbox, fd, count, null);
+  else if (writing) n = transmit(sandbox, fd, count, 0, null);
   else n = receive(sandbox, fd, count, 0, null);
   if (n < 0) return wasiErrno(n);
   memory.view.setUint32(at, n, true);

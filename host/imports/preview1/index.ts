@@ -3,6 +3,7 @@ import type { ImportRow } from '../call.js';
 import { ARGS_ROWS } from './args.js';
 import { CLOCK_ROWS } from './clock.js';
 import { FD_ROWS } from './fd.js';
+import { GETADDRINFO_ROWS } from './getaddrinfo.js';
 import { PENDING_ROWS } from './pending.js';
 import { POLL_ROWS } from './poll.js';
 import { PROC_ROWS } from './proc.js';
@@ -17,5 +18,6 @@ export const PREVIEW1_ROWS: readonly ImportRow[] = [
   ...PROC_ROWS,
   ...SOCK_ROWS,
   ...WASMEDGE_ROWS,
+  ...GETADDRINFO_ROWS,
   ...PENDING_ROWS,
 ];

@@ -1,5 +1,13 @@
 /** `wasi_snapshot_preview1` poll_oneoff, over a cached epoll (`interests.ts`). */
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EpollEvent } from '../../abi/epoll.js';
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  EpollEvent,
+  SIGINFO_BYTES,
+} from '../../abi/epoll.js';
 import {
   Clockid,
   Event,
@@ -14,9 +22,10 @@ import { Errno, wasiErrno } from '../../errno.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
 import { linuxClock } from './clock.js';
-import { InterestCache } from './interests.js';
+import { Claim, InterestCache } from './interests.js';
+import { NONE, type Subscriptions } from './subscriptions.js';
 
-/** More subscriptions than this in one call are EINVAL: each costs the host 52 bytes. */
+/** More subscriptions than this in one call are EINVAL: each costs the host 56 bytes. */
 export const SUBSCRIPTIONS_MAX = 1 << 18;
 
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
@@ -26,9 +35,10 @@ const SECOND_NS = 1e9;
 const FOREVER_NS = 1e18;
 
 /** One thread's poll_oneoff: where the events of the call in progress go, and how many. */
-class Poll {
+export class Poll {
   readonly #sandbox: Sandbox;
   readonly #cache: InterestCache;
+  readonly #subscriptions: Subscriptions;
   #ready = new Uint8Array(EpollEvent.SIZE * 64);
   #readyView = new DataView(this.#ready.buffer);
   readonly #now = new DataView(new ArrayBuffer(8));
@@ -36,10 +46,13 @@ class Poll {
   #out = 0;
   #count = 0;
   #events = 0;
+  /** Whether a clock of the call counts from its beginning. */
+  #relative = false;
 
   constructor(sandbox: Sandbox) {
     this.#sandbox = sandbox;
     this.#cache = new InterestCache(sandbox);
+    this.#subscriptions = this.#cache.subscriptions;
   }
 
   /** Both arrays are checked to lie in memory; returns the number of events or minus an errno. */
@@ -48,36 +61,64 @@ class Poll {
     if (subscribed < 0) return subscribed;
     this.#out = out;
     this.#count = count;
-    this.#events = 0;
-    for (const { index, result } of this.#cache.immediate) {
-      this.#write(index, result < 0 ? wasiErrno(result) : Errno.SUCCESS, 0, 0);
-    }
-    const startNs = this.#cache.clocks.length > 0 ? this.#readNs(Clockid.MONOTONIC) : 0;
-    const nearestNs = this.#dueClocks(0);
-    let waitNs = this.#events > 0 ? 0 : nearestNs;
+    this.#relative = false;
+    let waitNs = this.#answerAtOnce(0);
+    const startNs = this.#relative ? this.#readNs(Clockid.MONOTONIC) : 0;
     for (;;) {
       const n = this.#epollWait(waitNs);
       if (n < 0) return n;
-      const before = this.#events;
-      let stale = false;
-      for (let i = 0; i < n; i++) stale = !this.#answer(i * EpollEvent.SIZE) || stale;
-      if (stale) {
-        // It is dropped now; but it may have taken the room of one that somebody waits for.
-        this.#events = before;
-        waitNs = 0;
-        continue;
-      }
-      if (this.#events > 0) return this.#events;
-      // Time is up, or what was stale is gone, or a realtime clock was set back meanwhile.
-      waitNs = this.#dueClocks(this.#readNs(Clockid.MONOTONIC) - startNs);
-      if (this.#events > 0) return this.#events;
+      const claimed = this.#answerAll(n);
+      if (claimed < 0) return claimed;
+      const clean = claimed === n;
+      if (clean && this.#events > 0) return this.#events;
+      // Time is up, or a realtime clock was set back meanwhile. Or an interest that nobody has
+      // any more fired: it is gone, but may have taken the room of one that somebody waits for.
+      const elapsedNs = this.#relative ? this.#readNs(Clockid.MONOTONIC) - startNs : 0;
+      waitNs = this.#answerAtOnce(elapsedNs);
+      if (clean && this.#events > 0) return this.#events;
     }
+  }
+
+  /**
+   * Begins the events with those that need no waiting. Returns the nanoseconds to wait for others:
+   * 0 if there are events, or the time to the nearest clock.
+   */
+  #answerAtOnce(elapsedNs: number): number {
+    const { immediate } = this.#cache;
+    const { wrong } = this.#subscriptions;
+    this.#events = 0;
+    if (wrong.size > 0) for (const index of wrong) this.#answerWrong(index);
+    if (immediate.size > 0) {
+      for (const [fd, result] of immediate) this.#answerImmediate(fd, result);
+    }
+    const nearestNs = this.#dueClocks(elapsedNs);
+    return this.#events > 0 ? 0 : nearestNs;
+  }
+
+  /** A file is always ready; else all subscriptions of the descriptor get the one error. */
+  #answerImmediate(fd: number, result: number): void {
+    if (result === 0) {
+      this.#answer(fd, EPOLLIN | EPOLLOUT);
+      return;
+    }
+    const { first, next } = this.#subscriptions;
+    for (let index = first[fd]; index !== NONE; index = next[index]) {
+      this.#write(index, wasiErrno(result), 0, 0);
+    }
+  }
+
+  #answerWrong(index: number): void {
+    const tag = Subscription.tag.get(this.#subscriptions.view, index * Subscription.SIZE);
+    const known = tag === Eventtype.FD_READ || tag === Eventtype.FD_WRITE;
+    this.#write(index, known ? Errno.BADF : Errno.INVAL, 0, 0);
   }
 
   /** Answers each clock that is due; returns the nanoseconds to the nearest that is not. */
   #dueClocks(elapsedNs: number): number {
+    const { clocks } = this.#subscriptions;
     let nearestNs = Number.POSITIVE_INFINITY;
-    for (const index of this.#cache.clocks) {
+    if (clocks.size === 0) return nearestNs;
+    for (const index of clocks) {
       const remainingNs = this.#remainingNs(index * Subscription.SIZE, elapsedNs);
       if (remainingNs > 0) nearestNs = Math.min(nearestNs, remainingNs);
       else this.#write(index, this.#clockError(index * Subscription.SIZE), 0, 0);
@@ -87,18 +128,21 @@ class Poll {
 
   /** CPU clocks do not move while a thread waits; other numbers are no clocks. */
   #clockError(offset: number): number {
-    const id = Subscription.clockId.get(this.#cache.view, offset);
+    const id = Subscription.clockId.get(this.#subscriptions.view, offset);
     if (id === Clockid.REALTIME || id === Clockid.MONOTONIC) return Errno.SUCCESS;
     return linuxClock(id) < 0 ? Errno.INVAL : Errno.NOTSUP;
   }
 
   #remainingNs(offset: number, elapsedNs: number): number {
-    const { view } = this.#cache;
+    const { view } = this.#subscriptions;
     const lo = Subscription.clockTimeout.lo(view, offset);
     const hi = Subscription.clockTimeout.hi(view, offset);
     if (this.#clockError(offset) !== Errno.SUCCESS) return 0;
     const absolute = (Subscription.clockFlags.get(view, offset) & Subclockflags.ABSTIME) !== 0;
-    if (!absolute) return hi * 2 ** 32 + lo - elapsedNs;
+    if (!absolute) {
+      this.#relative = true;
+      return hi * 2 ** 32 + lo - elapsedNs;
+    }
     this.#readNs(Subscription.clockId.get(view, offset));
     // Halves apart: realtime in nanoseconds is more than a number holds exactly.
     return (hi - this.#now.getUint32(4, true)) * 2 ** 32 + (lo - this.#now.getUint32(0, true));
@@ -125,39 +169,47 @@ class Poll {
   }
 
   /**
-   * Turns one epoll event into an event for each subscription it answers; false if the interest
-   * was stale: nobody subscribes to its descriptor.
+   * Answers the `n` events of the kernel, each with one for every subscription it is for. Returns
+   * how many of the `n` somebody subscribes to, or minus a Linux errno.
    */
-  #answer(offset: number): boolean {
-    const events = EpollEvent.events.get(this.#readyView, offset);
-    const fd = EpollEvent.data.lo(this.#readyView, offset);
-    const { first, next, view } = this.#cache;
-    let index = first[fd];
-    if (index < 0) {
-      this.#cache.drop(fd);
-      return false;
+  #answerAll(n: number): number {
+    let subscribed = 0;
+    for (let i = 0; i < n; i++) {
+      const offset = i * EpollEvent.SIZE;
+      const fd = EpollEvent.data.lo(this.#readyView, offset);
+      const claim = this.#cache.claim(fd, EpollEvent.data.hi(this.#readyView, offset));
+      // It cannot be removed; but the whole epoll can.
+      if (claim === Claim.ORPHANED) return this.#cache.rebuild();
+      if (claim === Claim.STALE) continue;
+      subscribed++;
+      this.#answer(fd, EpollEvent.events.get(this.#readyView, offset));
     }
-    for (; index >= 0; index = next[index]) {
+    return subscribed;
+  }
+
+  #answer(fd: number, events: number): void {
+    const { first, next, view } = this.#subscriptions;
+    const flags = (events & EPOLLHUP) !== 0 ? Eventrwflags.HANGUP : 0;
+    for (let index = first[fd]; index !== NONE; index = next[index]) {
       const tag = Subscription.tag.get(view, index * Subscription.SIZE);
       const reading = tag === Eventtype.FD_READ;
       if ((events & (reading ? READABLE : WRITABLE)) === 0) continue;
-      const flags = (events & EPOLLHUP) !== 0 ? Eventrwflags.HANGUP : 0;
       this.#write(index, Errno.SUCCESS, reading ? this.#readableBytes(fd) : 1, flags);
     }
-    return true;
   }
 
-  /** The real FIONREAD: libc's ioctl is made of it. One connection or event counts as one. */
+  /** The real FIONREAD: libc's ioctl is made of it. A connection, event or message is one. */
   #readableBytes(fd: number): number {
     const { descriptors, kernel } = this.#sandbox;
     const kind = descriptors.kind(fd);
-    if (kind === Kind.LISTENER || kind === Kind.EPOLL) return 1;
-    if (kind === Kind.EVENT) return 8;
+    if (kind === Kind.LISTENER || kind === Kind.EPOLL || kind === Kind.CHANNEL) return 1;
+    if (kind === Kind.EVENT || kind === Kind.TIMER) return 8;
+    if (kind === Kind.SIGNAL) return SIGINFO_BYTES;
     return Math.max(0, kernel.fionread(descriptors.handle(fd)));
   }
 
   #write(index: number, error: number, nbytes: number, flags: number): void {
-    const { view } = this.#cache;
+    const { view } = this.#subscriptions;
     const from = index * Subscription.SIZE;
     writeEvent(
       this.#sandbox.memory.view,

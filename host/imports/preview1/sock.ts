@@ -2,21 +2,21 @@
  * `wasi_snapshot_preview1` sock_*: accept, recv, send, shutdown. Servers on preopened listeners
  * need no more; the WasmEdge family adds sockets of the guest's own.
  */
-import { EPOLLIN } from '../../abi/epoll.js';
 import { Fdflags, Riflags, Roflags, Sdflags } from '../../abi/preview1.js';
-import { Access, Kind } from '../../descriptors.js';
-import { Errno, LinuxErrno, wasiErrno } from '../../errno.js';
+import { Errno, wasiErrno } from '../../errno.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
+import { acceptSocket } from '../socket/operations.js';
 import {
   MSG_PEEK,
   MSG_TRUNC,
   MSG_WAITALL,
   isSocket,
+  keepsMessages,
   notSocket,
   receive,
   transmit,
-} from './transfer.js';
+} from '../socket/transfer.js';
 
 /** Linux's MSG_* for riflags. */
 export function receiveFlags(riflags: number): number {
@@ -26,46 +26,13 @@ export function receiveFlags(riflags: number): number {
   );
 }
 
-/**
- * Accepts one connection into a new descriptor; returns its number, or minus a Linux errno. The
- * number is claimed first: a full table leaves the connection in the queue. A peer that the
- * grants deny is closed unseen, and the next one taken.
- */
-function accept(sandbox: Sandbox, fd: number, fdflags: number): number {
-  const { descriptors, kernel } = sandbox;
-  const kind = descriptors.kind(fd);
-  if (!isSocket(kind)) return notSocket(kind);
-  const listener = descriptors.handle(fd);
-  const claimed = descriptors.claim();
-  if (claimed < 0) return claimed;
-  for (;;) {
-    const handle = kernel.accept4(listener, sandbox.address);
-    if (handle >= 0) {
-      if (sandbox.permit('accept', kind) < 0) {
-        kernel.close(handle);
-        continue;
-      }
-      const access = Access.READ | Access.WRITE;
-      descriptors.open(claimed, handle, Kind.STREAM, access, fdflags);
-      return claimed;
-    }
-    let result = handle;
-    if (handle === -LinuxErrno.AGAIN && !descriptors.isNonblocking(fd)) {
-      result = sandbox.waitReady(listener, EPOLLIN, descriptors.timeoutMs(fd, false));
-      if (result >= 0) continue;
-    }
-    descriptors.abandon(claimed);
-    return result;
-  }
-}
-
 /** `sock_accept`, both shapes: `flags` is an fdflags, of which NONBLOCK means something. */
 function sockAccept(sandbox: Sandbox, fd: number, flags: number, result: number): number {
   const { memory } = sandbox;
   const at = result >>> 0;
   if (!memory.fits(at, 4)) return Errno.FAULT;
   if ((flags & ~Fdflags.ALL) !== 0) return Errno.INVAL;
-  const accepted = accept(sandbox, fd, flags & Fdflags.NONBLOCK);
+  const accepted = acceptSocket(sandbox, fd, flags & Fdflags.NONBLOCK);
   if (accepted < 0) return wasiErrno(accepted);
   memory.view.setUint32(at, accepted, true);
   return Errno.SUCCESS;
@@ -101,9 +68,8 @@ function receiveAny(
   if ((riflags & ~Riflags.ALL) !== 0) return Errno.INVAL;
   const kind = descriptors.kind(fd);
   if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-  const datagram = kind === Kind.DATAGRAM;
   const room = memory.iovecBytes(count);
-  const flags = receiveFlags(riflags) | (datagram ? MSG_TRUNC : 0);
+  const flags = receiveFlags(riflags) | (keepsMessages(kind) ? MSG_TRUNC : 0);
   const n = receive(sandbox, fd, count, flags, null);
   if (n < 0) return wasiErrno(n);
   memory.view.setUint32(sizeAt, Math.min(n, room), true);
@@ -163,7 +129,7 @@ function sendAny(
   if (siflags !== 0) return Errno.INVAL;
   const kind = descriptors.kind(fd);
   if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-  const n = transmit(sandbox, fd, count, null);
+  const n = transmit(sandbox, fd, count, 0, null);
   if (n < 0) return wasiErrno(n);
   memory.view.setUint32(sizeAt, n, true);
   return Errno.SUCCESS;

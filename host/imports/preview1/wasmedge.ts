@@ -4,27 +4,39 @@
  */
 import { AddressFamily, SockType } from '../../abi/wasmedge.js';
 import { Roflags, Riflags } from '../../abi/preview1.js';
-import { EPOLLOUT } from '../../abi/epoll.js';
 import { AF_INET, AF_INET6, AF_UNIX, sockaddrFamily, sockaddrPort } from '../../address.js';
-import { Access, Kind } from '../../descriptors.js';
-import { Errno, LinuxErrno, wasiErrno, wasiStatus } from '../../errno.js';
+import { Errno, wasiErrno, wasiStatus } from '../../errno.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
+import {
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  bindSocket,
+  connectSocket,
+  listenSocket,
+  nameSocket,
+  openSocket,
+} from '../socket/operations.js';
+import {
+  MSG_TRUNC,
+  isSocket,
+  keepsMessages,
+  notSocket,
+  receive,
+  transmit,
+} from '../socket/transfer.js';
 import { probeAddress, readAddress, writeAddress } from './addresses.js';
 import { receiveFlags } from './sock.js';
-import { SOCKOPT_ROWS, nodelay } from './sockopt.js';
-import { MSG_TRUNC, isSocket, notSocket, receive, transmit } from './transfer.js';
+import { SOCKOPT_ROWS } from './sockopt.js';
 
 const DOMAINS: Readonly<Record<number, number>> = {
   [AddressFamily.INET4]: AF_INET,
   [AddressFamily.INET6]: AF_INET6,
   [AddressFamily.UNIX]: AF_UNIX,
 };
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
 
 function open(sandbox: Sandbox, family: number, type: number, result: number): number {
-  const { memory, descriptors, kernel } = sandbox;
+  const { memory } = sandbox;
   const at = result >>> 0;
   if (!memory.fits(at, 4)) return Errno.FAULT;
   const domain = DOMAINS[family];
@@ -32,69 +44,23 @@ function open(sandbox: Sandbox, family: number, type: number, result: number): n
   if (type !== SockType.ANY && type !== SockType.DGRAM && type !== SockType.STREAM) {
     return Errno.PROTOTYPE;
   }
-  const datagram = type === SockType.DGRAM;
-  const claimed = descriptors.claim();
-  if (claimed < 0) return wasiErrno(claimed);
-  const handle = kernel.socket(domain, datagram ? SOCK_DGRAM : SOCK_STREAM, 0);
-  if (handle < 0) {
-    descriptors.abandon(claimed);
-    return wasiErrno(handle);
-  }
-  // Accepted sockets inherit it from their listener: no call for each connection.
-  if (!datagram && domain !== AF_UNIX) nodelay(kernel, handle);
-  const kind = datagram ? Kind.DATAGRAM : Kind.STREAM;
-  descriptors.open(claimed, handle, kind, Access.READ | Access.WRITE, 0);
-  memory.view.setUint32(at, claimed, true);
+  const linuxType = type === SockType.DGRAM ? SOCK_DGRAM : SOCK_STREAM;
+  const fd = openSocket(sandbox, domain, linuxType, 0, 0);
+  if (fd < 0) return wasiErrno(fd);
+  memory.view.setUint32(at, fd, true);
   return Errno.SUCCESS;
 }
 
-function bind(sandbox: Sandbox, fd: number, address: number, port: number): number {
-  const { descriptors, kernel } = sandbox;
+/** Reads the address, then does with it what the call is for. */
+function addressed(
+  sandbox: Sandbox,
+  fd: number,
+  address: number,
+  port: number,
+  act: (sandbox: Sandbox, fd: number) => number,
+): number {
   const read = readAddress(sandbox, address >>> 0, port);
-  if (read < 0) return wasiErrno(read);
-  const kind = descriptors.kind(fd);
-  if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-  const permitted = sandbox.permit('bind', kind);
-  if (permitted < 0) return wasiErrno(permitted);
-  return wasiStatus(kernel.bind(descriptors.handle(fd), sandbox.address));
-}
-
-function listen(sandbox: Sandbox, fd: number, backlog: number): number {
-  const { descriptors, kernel } = sandbox;
-  const kind = descriptors.kind(fd);
-  if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-  const handle = descriptors.handle(fd);
-  const named = kernel.getsockname(handle, sandbox.address);
-  if (named < 0) return wasiErrno(named);
-  // listen(2) on an unbound socket binds it, to every interface: judged as that bind (B39).
-  const unbound =
-    sockaddrFamily(sandbox.address) !== AF_UNIX && sockaddrPort(sandbox.address) === 0;
-  const permitted = unbound ? sandbox.permit('bind', kind) : 0;
-  if (permitted < 0) return wasiErrno(permitted);
-  const result = kernel.listen(handle, backlog);
-  if (result >= 0) descriptors.setKind(fd, Kind.LISTENER);
-  return wasiStatus(result);
-}
-
-function connect(sandbox: Sandbox, fd: number, address: number, port: number): number {
-  const { descriptors, kernel } = sandbox;
-  const read = readAddress(sandbox, address >>> 0, port);
-  if (read < 0) return wasiErrno(read);
-  const kind = descriptors.kind(fd);
-  if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-  const permitted = sandbox.permit('connect', kind);
-  if (permitted < 0) return wasiErrno(permitted);
-  const handle = descriptors.handle(fd);
-  const result = kernel.connect(handle, sandbox.address);
-  // A UNIX listener whose queue is full is AGAIN: nothing tells when it has room, so neither do we.
-  const started = result === -LinuxErrno.INPROGRESS;
-  if (!started || descriptors.isNonblocking(fd)) return wasiStatus(result);
-  const ready = sandbox.waitReady(handle, EPOLLOUT, descriptors.timeoutMs(fd, true));
-  // As connect(2) has it: a time-out leaves the connection on its way.
-  if (ready === -LinuxErrno.AGAIN) return Errno.INPROGRESS;
-  if (ready < 0) return wasiErrno(ready);
-  const error = sandbox.socketError(handle);
-  return wasiErrno(error < 0 ? error : -error);
+  return wasiStatus(read < 0 ? read : act(sandbox, fd));
 }
 
 const openRow = imported(
@@ -107,19 +73,21 @@ const openRow = imported(
 const bindRow = imported(
   'sock_bind',
   { fd: 'fd', address: 'ptr', port: 'u32' },
-  (sandbox) => (fd: number, address: number, port: number) => bind(sandbox, fd, address, port),
+  (sandbox) => (fd: number, address: number, port: number) =>
+    addressed(sandbox, fd, address, port, bindSocket),
 );
 
 const listenRow = imported(
   'sock_listen',
   { fd: 'fd', backlog: 'i32' },
-  (sandbox) => (fd: number, backlog: number) => listen(sandbox, fd, backlog),
+  (sandbox) => (fd: number, backlog: number) => wasiStatus(listenSocket(sandbox, fd, backlog)),
 );
 
 const connectRow = imported(
   'sock_connect',
   { fd: 'fd', address: 'ptr', port: 'u32' },
-  (sandbox) => (fd: number, address: number, port: number) => connect(sandbox, fd, address, port),
+  (sandbox) => (fd: number, address: number, port: number) =>
+    addressed(sandbox, fd, address, port, connectSocket),
 );
 
 /** `recvmsg(2)` with the sender's address; `port` is −1 where v1 has no slot for it. */
@@ -143,7 +111,7 @@ function receiveFrom(
   if ((riflags & ~Riflags.ALL) !== 0) return Errno.INVAL;
   const kind = descriptors.kind(fd);
   if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-  const datagram = kind === Kind.DATAGRAM;
+  const datagram = keepsMessages(kind);
   const room = memory.iovecBytes(count);
   const flags = receiveFlags(riflags) | (datagram ? MSG_TRUNC : 0);
   const slot = probeAddress(sandbox, address >>> 0, descriptors.handle(fd), datagram);
@@ -243,7 +211,7 @@ const sendToRow = imported(
       if (!isSocket(kind)) return wasiErrno(notSocket(kind));
       const permitted = sandbox.permit('send', kind);
       if (permitted < 0) return wasiErrno(permitted);
-      const n = transmit(sandbox, fd, count, sandbox.address);
+      const n = transmit(sandbox, fd, count, 0, sandbox.address);
       if (n < 0) return wasiErrno(n);
       memory.view.setUint32(size >>> 0, n, true);
       return Errno.SUCCESS;
@@ -259,15 +227,10 @@ function socketAddress(
   type: number,
   port: number,
 ): number {
-  const { memory, descriptors, kernel } = sandbox;
+  const { memory } = sandbox;
   if (!memory.fits(address >>> 0, 8) || !memory.fits(port >>> 0, 4)) return Errno.FAULT;
   if (type !== -1 && !memory.fits(type >>> 0, 4)) return Errno.FAULT;
-  const kind = descriptors.kind(fd);
-  if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-  const handle = descriptors.handle(fd);
-  const result = peer
-    ? kernel.getpeername(handle, sandbox.address)
-    : kernel.getsockname(handle, sandbox.address);
+  const result = nameSocket(sandbox, fd, peer);
   if (result < 0) return wasiErrno(result);
   const written = writeAddress(sandbox, address >>> 0);
   if (written < 0) return wasiErrno(written);

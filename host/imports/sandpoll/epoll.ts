@@ -7,36 +7,13 @@ import {
   EpollEvent,
   Timespec,
 } from '../../abi/epoll.js';
-import { Access, Kind } from '../../descriptors.js';
+import { Kind } from '../../descriptors.js';
 import { Errno, wasiErrno, wasiStatus } from '../../errno.js';
-import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
+import { openDescriptor } from './open.js';
 
 /** `EP_MAX_EVENTS` of Linux: INT_MAX / sizeof(struct epoll_event). */
 const EPOLL_MAXEVENTS_MAX = Math.floor((2 ** 31 - 1) / 12);
-
-/** Opens a new descriptor for what `create` makes, and writes its number. */
-export function openDescriptor(
-  sandbox: Sandbox,
-  result: number,
-  kind: number,
-  fdflags: number,
-  create: () => number,
-): number {
-  const { memory, descriptors } = sandbox;
-  const at = result >>> 0;
-  if (!memory.fits(at, 4)) return Errno.FAULT;
-  const claimed = descriptors.claim();
-  if (claimed < 0) return wasiErrno(claimed);
-  const handle = create();
-  if (handle < 0) {
-    descriptors.abandon(claimed);
-    return wasiErrno(handle);
-  }
-  descriptors.open(claimed, handle, kind, Access.READ | Access.WRITE, fdflags);
-  memory.view.setUint32(at, claimed, true);
-  return Errno.SUCCESS;
-}
 
 /** `epoll_create1(2)`; EPOLL_CLOEXEC is accepted, and means nothing to a guest. */
 const create1Row = imported(
@@ -67,9 +44,9 @@ const ctlRow = imported(
         lo = EpollEvent.data.lo(memory.view, at);
         hi = EpollEvent.data.hi(memory.view, at);
       }
+      if ((events & ~EPOLL_KNOWN) !== 0) return Errno.INVAL;
       if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
       if (descriptors.kind(fd) === Kind.FREE) return Errno.BADF;
-      if ((events & ~EPOLL_KNOWN) !== 0) return Errno.INVAL;
       const epoll = descriptors.handle(epfd);
       const handle = descriptors.handle(fd);
       // A guest cannot keep the machine awake: the kernel ignores it too, without the capability.

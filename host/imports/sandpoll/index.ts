@@ -1,6 +1,19 @@
 /** Module `sandpoll`, version 1: what Linux has and WASI lacks. */
 import type { ImportRow } from '../call.js';
+import { CHANNEL_ROWS } from './channel.js';
 import { EPOLL_ROWS } from './epoll.js';
 import { EVENT_ROWS } from './events.js';
+import { MESSAGE_ROWS } from './message.js';
+import { OPTION_ROWS } from './option.js';
+import { SOCKET_ROWS } from './socket.js';
+import { TIMER_ROWS } from './timer.js';
 
-export const SANDPOLL_ROWS: readonly ImportRow[] = [...EPOLL_ROWS, ...EVENT_ROWS];
+export const SANDPOLL_ROWS: readonly ImportRow[] = [
+  ...EPOLL_ROWS,
+  ...EVENT_ROWS,
+  ...TIMER_ROWS,
+  ...CHANNEL_ROWS,
+  ...SOCKET_ROWS,
+  ...MESSAGE_ROWS,
+  ...OPTION_ROWS,
+];

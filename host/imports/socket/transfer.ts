@@ -13,6 +13,11 @@ import type { Sandbox } from '../../sandbox.js';
 export const MSG_PEEK = 0x02;
 export const MSG_TRUNC = 0x20;
 export const MSG_WAITALL = 0x100;
+/** One call that does not wait, on a descriptor that may. */
+export const MSG_DONTWAIT = 0x40;
+
+/** Flags that the host carries out; the kernel, which never waits here, is not told. */
+const HOSTS_OWN = MSG_WAITALL | MSG_DONTWAIT;
 
 const AGAIN = -LinuxErrno.AGAIN;
 
@@ -24,6 +29,11 @@ export function isSocket(kind: number): boolean {
 /** Why a descriptor is no socket: `-EBADF` or `-ENOTSOCK`. */
 export function notSocket(kind: number): number {
   return kind === Kind.FREE ? -LinuxErrno.BADF : -LinuxErrno.NOTSOCK;
+}
+
+/** Whether a kind keeps the bounds of messages: what does not fit is lost, and told. */
+export function keepsMessages(kind: number): boolean {
+  return kind === Kind.DATAGRAM || kind === Kind.SEQPACKET;
 }
 
 /** One receive, without waiting. */
@@ -54,9 +64,9 @@ export function receive(
 ): number {
   const { descriptors } = sandbox;
   const handle = descriptors.handle(fd);
-  const result = receiveOnce(sandbox, handle, count, flags & ~MSG_WAITALL, address);
+  const result = receiveOnce(sandbox, handle, count, flags & ~HOSTS_OWN, address);
   if (result !== AGAIN && (flags & MSG_WAITALL) === 0) return result;
-  if (descriptors.isNonblocking(fd)) return result;
+  if ((flags & MSG_DONTWAIT) !== 0 || descriptors.isNonblocking(fd)) return result;
   return receiveBlocking(sandbox, fd, count, flags, address, result);
 }
 
@@ -86,7 +96,7 @@ function receiveBlocking(
       const ready = sandbox.waitReady(handle, EPOLLIN, timeoutMs);
       if (ready < 0) return done > 0 ? done : ready;
     }
-    result = receiveOnce(sandbox, handle, rest, flags & ~MSG_WAITALL, address);
+    result = receiveOnce(sandbox, handle, rest, flags & ~HOSTS_OWN, address);
   }
 }
 
@@ -95,13 +105,14 @@ function sendOnce(
   sandbox: Sandbox,
   handle: number,
   count: number,
+  flags: number,
   address: SockaddrBuffer | null,
 ): number {
   const { kernel, memory } = sandbox;
   const { iovs, span } = memory;
   return count === 1 && address === null
-    ? kernel.send(handle, span, iovs[0], iovs[1], 0)
-    : kernel.sendmsg(handle, span, iovs, count, 0, address);
+    ? kernel.send(handle, span, iovs[0], iovs[1], flags)
+    : kernel.sendmsg(handle, span, iovs, count, flags, address);
 }
 
 /**
@@ -115,25 +126,28 @@ function wouldBind(sandbox: Sandbox, fd: number): boolean {
   return sockaddrFamily(address) !== AF_UNIX && sockaddrPort(address) === 0;
 }
 
-/** Sends on a socket (`sendmsg(2)`); a blocking stream sends all of it. */
+/** Sends on a socket (`sendmsg(2)`, Linux's flags); a blocking stream sends all of it. */
 export function transmit(
   sandbox: Sandbox,
   fd: number,
   count: number,
+  flags: number,
   address: SockaddrBuffer | null,
 ): number {
   const { descriptors } = sandbox;
   if (address === null && wouldBind(sandbox, fd)) return -LinuxErrno.DESTADDRREQ;
   const handle = descriptors.handle(fd);
-  const result = sendOnce(sandbox, handle, count, address);
-  if (descriptors.isNonblocking(fd)) return result;
-  return transmitBlocking(sandbox, fd, count, address, result);
+  const once = flags & ~HOSTS_OWN;
+  const result = sendOnce(sandbox, handle, count, once, address);
+  if ((flags & MSG_DONTWAIT) !== 0 || descriptors.isNonblocking(fd)) return result;
+  return transmitBlocking(sandbox, fd, count, once, address, result);
 }
 
 function transmitBlocking(
   sandbox: Sandbox,
   fd: number,
   count: number,
+  flags: number,
   address: SockaddrBuffer | null,
   first: number,
 ): number {
@@ -155,13 +169,13 @@ function transmitBlocking(
       const ready = sandbox.waitReady(handle, EPOLLOUT, timeoutMs);
       if (ready < 0) return done > 0 ? done : ready;
     }
-    result = sendOnce(sandbox, handle, rest, address);
+    result = sendOnce(sandbox, handle, rest, flags, address);
   }
 }
 
 /**
- * Reads or writes a descriptor that is not a socket (`readv(2)`, `writev(2)`): stdio, eventfd.
- * A blocking write to stdio goes on until all is written, as to a blocking pipe.
+ * Reads or writes a descriptor that is not a socket (`readv(2)`, `writev(2)`): stdio, pipes,
+ * event descriptors. A blocking write to stdio or a pipe goes on until all is written.
  */
 export function transferPlain(
   sandbox: Sandbox,
@@ -172,8 +186,9 @@ export function transferPlain(
   const { descriptors, kernel, memory } = sandbox;
   const handle = descriptors.handle(fd);
   const blocking = !descriptors.isNonblocking(fd);
-  const stdio = descriptors.kind(fd) === Kind.STDIO;
-  const wanted = writing && stdio ? memory.iovecBytes(count) : 0;
+  const kind = descriptors.kind(fd);
+  const stream = kind === Kind.STDIO || kind === Kind.PIPE;
+  const wanted = writing && stream ? memory.iovecBytes(count) : 0;
   let rest = count;
   let done = 0;
   for (;;) {

@@ -1,0 +1,77 @@
+/** Socket addresses between a guest's memory, in Linux's own form, and the sandbox's `address`. */
+import { SOCKADDR_STORAGE_BYTES, SockaddrIn, SockaddrIn6, SockaddrUn } from '../../abi/socket.js';
+import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from '../../address.js';
+import { LinuxErrno } from '../../errno.js';
+import type { Sandbox } from '../../sandbox.js';
+
+/** Where the sockaddr lies in a `SockaddrBuffer`, behind its length. */
+const SOCKADDR_AT = 4;
+const FAMILY_BYTES = 2;
+/** `SIN6_LEN_RFC2133`: Linux takes an IPv6 address without its scope. */
+const SOCKADDR_IN6_BYTES_MIN = 24;
+const INT_MAX = 2 ** 31 - 1;
+
+/** Keeps the family and what is named by these ranges; whatever else came with them is zero. */
+function keepInet4(address: Uint8Array): number {
+  address.fill(0, SOCKADDR_AT + SockaddrIn.addr.offset + 4);
+  return SockaddrIn.SIZE;
+}
+
+function keepInet6(address: Uint8Array): number {
+  const { flowinfo, addr } = SockaddrIn6;
+  address.fill(0, SOCKADDR_AT + flowinfo.offset, SOCKADDR_AT + addr.offset);
+  address.fill(0, SOCKADDR_AT + SockaddrIn6.SIZE);
+  return SockaddrIn6.SIZE;
+}
+
+/** The length under which the kernel takes the address, or minus an errno. */
+function settleLength(address: Uint8Array, family: number, len: number): number {
+  if (family === AF_INET) return len < SockaddrIn.SIZE ? -LinuxErrno.INVAL : keepInet4(address);
+  if (family === AF_INET6) {
+    return len < SOCKADDR_IN6_BYTES_MIN ? -LinuxErrno.INVAL : keepInet6(address);
+  }
+  if (family === AF_UNIX) return len > SockaddrUn.SIZE ? -LinuxErrno.INVAL : len;
+  return family === AF_UNSPEC ? SockaddrIn.SIZE : -LinuxErrno.AFNOSUPPORT;
+}
+
+/**
+ * Reads the sockaddr of `len` bytes at `at`, once, into the sandbox's address. Returns its family,
+ * `AF_UNSPEC` (0) among them, or `-EFAULT`, `-EINVAL`, `-EAFNOSUPPORT`.
+ */
+export function readSockaddr(sandbox: Sandbox, at: number, len: number): number {
+  const { memory, address } = sandbox;
+  if (len < FAMILY_BYTES || len > SOCKADDR_STORAGE_BYTES) return -LinuxErrno.INVAL;
+  if (!memory.fits(at, len)) return -LinuxErrno.FAULT;
+  address.fill(0);
+  address.set(memory.bytes.subarray(at, at + len), SOCKADDR_AT);
+  const family = address[SOCKADDR_AT] | (address[SOCKADDR_AT + 1] << 8);
+  const length = settleLength(address, family, len);
+  if (length < 0) return length;
+  address[0] = length;
+  return family;
+}
+
+/**
+ * Checks, before anything is spent on it, that an address can be written at `at`: the bytes of
+ * room that the u32 at `lenAt` tells of, or `-EFAULT` or `-EINVAL`.
+ */
+export function sockaddrRoom(sandbox: Sandbox, at: number, lenAt: number): number {
+  const { memory } = sandbox;
+  if (!memory.fits(lenAt, 4)) return -LinuxErrno.FAULT;
+  const room = memory.view.getUint32(lenAt, true);
+  if (room > INT_MAX) return -LinuxErrno.INVAL;
+  const used = Math.min(room, SOCKADDR_STORAGE_BYTES);
+  return memory.fits(at, used) ? used : -LinuxErrno.FAULT;
+}
+
+/**
+ * Writes as much of the sandbox's address as there is `room` for; returns its whole length, which
+ * is 0 where the kernel gave none.
+ */
+export function writeSockaddr(sandbox: Sandbox, at: number, room: number): number {
+  const { memory, address } = sandbox;
+  const length = address[0];
+  const written = Math.min(length, room);
+  memory.bytes.set(address.subarray(SOCKADDR_AT, SOCKADDR_AT + written), at);
+  return length;
+}
