@@ -43,6 +43,7 @@ export { EpollPoller, Trigger } from './poller/epoll';
 export { PollPoller } from './poller/poll';
 export { Events, NEVER, Poller } from './poller/poller';
 export { args, env, environment, exit, print, printError } from './process';
+export { Signal, SignalListener } from './signals';
 export { equalsAscii, equalsAsciiIgnoreCase, writeAscii, writeDecimal } from './text';
 export { Timer, TimerHeap } from './timers';
 export { CloseCode } from './websocket/frame';

@@ -67,6 +67,16 @@ export class EventLoop {
     return this.count;
   }
 
+  /** One more than the largest slot that a handler can have at present. */
+  get slotCount(): i32 {
+    return this.handlers.length;
+  }
+
+  /** The handler in a slot from 0 to below `slotCount`, or null: for visiting all there are. */
+  handlerAt(slot: i32): Handler | null {
+    return this.handlers[slot];
+  }
+
   /** The monotonic clock in ns, read at most once for a batch of events. */
   nowNs(): i64 {
     if (!this.timeIsFresh) {

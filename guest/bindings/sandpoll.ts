@@ -22,3 +22,4 @@ export declare function epoll_pwait2(
   n: usize,
 ): i32;
 export declare function eventfd(initval: i32, flags: i32, fd: usize): i32;
+export declare function signalfd(mask: usize, flags: i32, fd: usize): i32;

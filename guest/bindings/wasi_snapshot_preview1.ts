@@ -43,6 +43,25 @@ export declare function sock_open(family: i32, type: i32, fd: usize): i32;
 export declare function sock_bind(fd: i32, address: usize, port: i32): i32;
 export declare function sock_listen(fd: i32, backlog: i32): i32;
 export declare function sock_connect(fd: i32, address: usize, port: i32): i32;
+export declare function sock_recv_from(
+  fd: i32,
+  iovs: usize,
+  iovsLen: i32,
+  address: usize,
+  riflags: i32,
+  port: usize,
+  nread: usize,
+  roflags: usize,
+): i32;
+export declare function sock_send_to(
+  fd: i32,
+  iovs: usize,
+  iovsLen: i32,
+  address: usize,
+  port: i32,
+  siflags: i32,
+  nwritten: usize,
+): i32;
 export declare function sock_getlocaladdr(fd: i32, address: usize, port: usize): i32;
 export declare function sock_getpeeraddr(fd: i32, address: usize, port: usize): i32;
 export declare function sock_getsockopt(

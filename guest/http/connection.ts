@@ -2,7 +2,9 @@
 
 import { ByteBuffer } from '../bytes';
 import { TcpStream } from '../net/stream';
+import { Events } from '../poller/poller';
 import { acceptKey, asksForWebSocket, handshakeStatus } from '../websocket/handshake';
+import { CloseCode } from '../websocket/frame';
 import { WebSocket } from '../websocket/socket';
 import { ChunkDecoder } from './chunked';
 import { MAX_HEAD_BYTES, parseHead } from './parser';
@@ -90,6 +92,16 @@ export class HttpConnection extends TcpStream {
     }
     this.server.date.refresh();
     this.refuse(408);
+  }
+
+  /** Ends, if it is this server's, as soon as it has no request under way. */
+  drain(server: HttpServer): void {
+    if (server !== this.server) return;
+    const socket = this.socket;
+    if (socket !== null) return socket.close(CloseCode.GOING_AWAY);
+    // A request may have arrived that nobody has looked at yet.
+    if (this.phase == Phase.IDLE) this.onEvents(Events.IN);
+    if (this.accepts() && this.phase == Phase.IDLE && this.input.length == 0) this.end();
   }
 
   onClose(errno: i32): void {
@@ -196,7 +208,8 @@ export class HttpConnection extends TcpStream {
   private dispatch(request: HttpRequest): bool {
     const server = this.server;
     const response = server.response;
-    response.begin(connectionAfter(request), !request.isHead);
+    const after = server.isDraining ? Connection.CLOSE : connectionAfter(request);
+    response.begin(after, !request.isHead);
     if (request.saysUpgrade && this.upgrade(request)) return true;
     if (!response.isSent) server.onRequest(request, response);
     if (!response.isSent) response.text(500, 'no answer\n');

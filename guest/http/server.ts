@@ -4,6 +4,7 @@ import { ByteBuffer } from '../bytes';
 import { NS_PER_S } from '../clock';
 import { EventLoop } from '../loop';
 import { TcpListener } from '../net/listener';
+import { Events } from '../poller/poller';
 import { WebSocket } from '../websocket/socket';
 import { HttpConnection } from './connection';
 import { HttpDate } from './date';
@@ -32,6 +33,9 @@ export abstract class HttpServer extends TcpListener {
   /** How long, once to twice this, a connection may be without a request. */
   idleTimeoutNs: i64 = 30 * NS_PER_S;
 
+  /** Whether every answer is the last one of its connection: see `drain`. */
+  isDraining: bool = false;
+
   /** The request and the answer at hand: one at a time, so one of each is enough. */
   readonly request: HttpRequest = new HttpRequest();
   readonly response: HttpResponse;
@@ -57,6 +61,23 @@ export abstract class HttpServer extends TcpListener {
    */
   onWebSocket(request: HttpRequest): WebSocket | null {
     return null;
+  }
+
+  /**
+   * Ends it in peace: accepts those who have just connected, then nobody. Connections without
+   * a request end now, the others with the answer to it. When all have ended, the loop has nothing
+   * left to wait for.
+   */
+  drain(): void {
+    if (this.isDraining) return;
+    this.onEvents(Events.IN);
+    this.close();
+    this.isDraining = true;
+    const loop = this.loop;
+    for (let slot = 0; slot < loop.slotCount; slot++) {
+      const handler = loop.handlerAt(slot);
+      if (handler instanceof HttpConnection) (handler as HttpConnection).drain(this);
+    }
   }
 
   onAccept(fd: i32): void {

@@ -3,13 +3,17 @@
 /** Size in bytes of an address in memory: family u16 @0, then the address in network order. */
 export const ADDRESS_BYTES: i32 = 128;
 
+/** The longest path of a unix socket in bytes: `sun_path` of `unix(7)`, without the zero. */
+const PATH_BYTES: i32 = 107;
+
 /** Address families. */
 export const enum Family {
   INET4 = 1,
   INET6 = 2,
+  UNIX = 3,
 }
 
-/** An IPv4 or IPv6 address and a port. */
+/** An IPv4 or IPv6 address and a port, or the path of a unix socket. */
 export class SocketAddress {
   private record: StaticArray<u8> = new StaticArray<u8>(ADDRESS_BYTES);
   /** The port, 0 to 65535. */
@@ -36,8 +40,22 @@ export class SocketAddress {
     return address;
   }
 
-  /** Reads `127.0.0.1:8080` or `[::1]:8080`; null if it is neither. Names are not looked up. */
+  /** The address of a unix socket: a path of 1 to 107 bytes; null if it has fewer or more. */
+  static unix(path: string): SocketAddress | null {
+    const length = String.UTF8.byteLength(path);
+    if (length < 1 || length > PATH_BYTES) return null;
+    const address = new SocketAddress();
+    store<u16>(address.bytes, Family.UNIX);
+    String.UTF8.encodeUnsafe(changetype<usize>(path), path.length, address.bytes + 2);
+    return address;
+  }
+
+  /**
+   * Reads `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/app.sock`; null if it is none of them.
+   * Names are not looked up.
+   */
   static parse(text: string): SocketAddress | null {
+    if (text.startsWith('unix:')) return SocketAddress.unix(text.substring(5));
     const colon = text.lastIndexOf(':');
     if (colon < 1) return null;
     const port = parseNumber(text, colon + 1, text.length, 10, 65535);
@@ -54,6 +72,11 @@ export class SocketAddress {
   /** As `parse` reads it; IPv6 without shortening. */
   toString(): string {
     const at = this.bytes + 2;
+    if (this.family == Family.UNIX) {
+      let length: usize = 0;
+      while (length < <usize>PATH_BYTES && load<u8>(at + length) != 0) length++;
+      return 'unix:' + String.UTF8.decodeUnsafe(at, length);
+    }
     let text = '';
     if (this.family == Family.INET4) {
       for (let i = 0; i < 4; i++) text += (i == 0 ? '' : '.') + load<u8>(at + i).toString();

@@ -6,16 +6,30 @@ import { Errno } from '../errno';
 import { EventLoop, Handler, RECEIVE_BYTES } from '../loop';
 import { Events } from '../poller/poller';
 import { SocketAddress } from './address';
-import { Shutdown, connect, openStream, recv, send, shutdown, takeError } from './socket';
+import {
+  Shutdown,
+  connect,
+  openStream,
+  recv,
+  resetOnClose,
+  send,
+  shutdown,
+  takeError,
+} from './socket';
 
 /** How long a connection that we have ended may go on sending before it is closed. */
 const LINGER_NS: i64 = 2 * NS_PER_S;
 /** How many full buffers an edge-triggered stream reads before others have their turn. */
 const READS_PER_EVENT: i32 = 16;
 
-/** What happens once all that was written has been sent. */
+/**
+ * What happens once all that was written has been sent. Up to `HALF_CLOSED`, what the peer sends
+ * is still wanted.
+ */
 const enum Ending {
   NONE,
+  HALF,
+  HALF_CLOSED,
   CLOSE,
   SHUTDOWN,
   LINGERING,
@@ -31,7 +45,8 @@ const enum Ending {
  *     }
  *
  * What the kernel does not take at once is kept in an outgoing buffer. While that holds more than
- * `highWaterBytes`, nothing is read: a peer that does not read cannot make it grow.
+ * `highWaterBytes`, nothing is read: a peer that does not read cannot make it grow. The addresses
+ * may be those of unix sockets as well.
  */
 export abstract class TcpStream extends Handler {
   /** Above this many bytes in the outgoing buffer, reading pauses. */
@@ -47,6 +62,7 @@ export abstract class TcpStream extends Handler {
   private ending: i32 = Ending.NONE;
   private isConnecting: bool = false;
   private isPaused: bool = false;
+  private isHeldBack: bool = false;
   private hasEnded: bool = false;
 
   /** Takes over a connected, non-blocking descriptor; with none, call `connect`. */
@@ -64,6 +80,15 @@ export abstract class TcpStream extends Handler {
     this.closeWhenSent();
   }
 
+  /**
+   * Called when the outgoing buffer has come above the high-water mark. By default the stream
+   * stops reading until `onDrain`: whoever asks and takes no answers is asked nothing more.
+   * A stream that passes on what another one received stops that one instead.
+   */
+  onCongestion(): void {
+    this.isHeldBack = true;
+  }
+
   /** Called when the outgoing buffer, having been above the high-water mark, is at the low one. */
   onDrain(): void {}
 
@@ -78,13 +103,17 @@ export abstract class TcpStream extends Handler {
     return this.fd >= 0;
   }
 
-  /** Whether `end` or `closeWhenSent` was called: what is written now goes nowhere. */
+  /** Whether our side has ended, or will: what is written now goes nowhere. */
   get isEnding(): bool {
     return this.ending != Ending.NONE;
   }
 
-  /** Connects: returns 0, with `onConnect` to follow, or minus an errno. */
-  connect(address: SocketAddress): i32 {
+  /**
+   * Connects: returns 0, with `onConnect` to follow, or minus an errno. After `timeoutNs` it has
+   * failed with TIMEDOUT; 0 leaves that to the kernel, which takes minutes. Until then the
+   * stream's own timer is taken.
+   */
+  connect(address: SocketAddress, timeoutNs: i64 = 0): i32 {
     if (this.fd >= 0) return -Errno.ISCONN;
     const fd = openStream(address.family);
     if (fd < 0) return fd;
@@ -95,6 +124,7 @@ export abstract class TcpStream extends Handler {
       result = this.loop.watch(this, Events.OUT);
     }
     if (result < 0) this.loop.close(this);
+    else if (timeoutNs > 0) this.loop.arm(this, timeoutNs);
     return result;
   }
 
@@ -103,7 +133,7 @@ export abstract class TcpStream extends Handler {
    * then the stream is closed.
    */
   write(data: usize, length: i32): i32 {
-    if (this.pendingBytes == 0 && this.ending == Ending.NONE) {
+    if (this.pendingBytes == 0 && this.ending == Ending.NONE && !this.isConnecting) {
       const sent = send(this.fd, data, length);
       if (sent == length) return length;
       if (sent >= 0) return this.enqueue(data + sent, length - sent, length);
@@ -141,6 +171,14 @@ export abstract class TcpStream extends Handler {
     this.finish(Ending.SHUTDOWN);
   }
 
+  /**
+   * Ends our side when all is sent, as `shutdown(2)` does: what the peer still sends goes to
+   * `onData` as before. Once both sides have ended, the stream closes.
+   */
+  endWriting(): void {
+    this.finish(Ending.HALF);
+  }
+
   /** Closes when all is sent. */
   closeWhenSent(): void {
     this.finish(Ending.CLOSE);
@@ -158,6 +196,12 @@ export abstract class TcpStream extends Handler {
     this.onClose(errno);
   }
 
+  /** Closes at once, and the peer sees that it was broken off: RST, where `close` sends FIN. */
+  reset(errno: i32 = 0): void {
+    if (this.fd >= 0) resetOnClose(this.fd);
+    this.close(errno);
+  }
+
   /** Called when the stream's own timer, `loop.arm(stream, …)`, is due. By default closes. */
   onTimer(): void {
     this.close(Errno.TIMEDOUT);
@@ -165,12 +209,13 @@ export abstract class TcpStream extends Handler {
 
   /** Not to be overridden: the timer also bounds how long an ended stream lingers. */
   onTimeout(): void {
-    if (this.ending == Ending.LINGERING) this.close();
+    if (this.isConnecting) this.finishConnect(Errno.TIMEDOUT);
+    else if (this.ending == Ending.LINGERING) this.close();
     else this.onTimer();
   }
 
   onEvents(events: i32): void {
-    if (this.isConnecting) return this.finishConnect();
+    if (this.isConnecting) return this.finishConnect(takeError(this.fd));
     if (this.pendingBytes != 0) {
       this.flush();
       if (this.fd < 0) return;
@@ -185,7 +230,7 @@ export abstract class TcpStream extends Handler {
     for (let i = 0; i < READS_PER_EVENT; i++) {
       const length = recv(this.fd, buffer, RECEIVE_BYTES);
       if (length <= 0) return this.receiveNone(length);
-      if (this.ending == Ending.NONE) this.onData(buffer, length);
+      if (this.ending <= Ending.HALF_CLOSED) this.onData(buffer, length);
       if (!edgeTriggered || (this.interest & Events.IN) == 0) return;
       // A short read has emptied the socket. But an end that is already known is no new edge.
       if (length < RECEIVE_BYTES && (events & ~(Events.IN | Events.OUT)) == 0) return;
@@ -201,7 +246,8 @@ export abstract class TcpStream extends Handler {
     }
     this.hasEnded = true;
     if (this.ending == Ending.LINGERING) return this.close();
-    if (this.ending == Ending.NONE) this.onEnd();
+    if (this.ending <= Ending.HALF_CLOSED) this.onEnd();
+    if (this.ending == Ending.HALF_CLOSED) return this.close();
     this.updateInterest();
   }
 
@@ -214,7 +260,10 @@ export abstract class TcpStream extends Handler {
     }
     outgoing.append(data, length);
     this.pendingBytes = outgoing.length;
-    if (this.pendingBytes > this.highWaterBytes) this.isCongested = true;
+    if (!this.isCongested && this.pendingBytes > this.highWaterBytes) {
+      this.isCongested = true;
+      this.onCongestion();
+    }
     this.updateInterest();
     return result;
   }
@@ -232,28 +281,37 @@ export abstract class TcpStream extends Handler {
     this.pendingBytes = outgoing.length;
     if (this.pendingBytes == 0) outgoing.dispose();
     const drained = this.isCongested && this.pendingBytes <= this.lowWaterBytes;
-    if (drained) this.isCongested = false;
+    if (drained) this.isCongested = this.isHeldBack = false;
     if (this.pendingBytes == 0 && this.ending != Ending.NONE) return this.finish(this.ending);
     this.updateInterest();
     if (drained) this.onDrain();
   }
 
   private finish(ending: i32): void {
-    if (this.fd < 0) return;
-    if (this.ending == Ending.LINGERING) return;
+    if (this.fd < 0 || this.ending == Ending.LINGERING) return;
+    if (ending == Ending.HALF && this.ending > Ending.HALF) return;
+    const wasHalfClosed = this.ending == Ending.HALF_CLOSED;
     this.ending = ending;
-    if (this.pendingBytes != 0) return this.updateInterest();
+    // A connection that is still being made would be broken off by shutdown(2).
+    if (this.pendingBytes != 0 || (this.isConnecting && ending != Ending.CLOSE)) {
+      return this.updateInterest();
+    }
     if (ending == Ending.CLOSE || this.hasEnded) return this.close();
-    this.ending = Ending.LINGERING;
-    this.isPaused = false;
-    const result = shutdown(this.fd, Shutdown.WR);
+    const result = wasHalfClosed ? 0 : shutdown(this.fd, Shutdown.WR);
     if (result < 0) return this.close(-result);
-    this.loop.arm(this, LINGER_NS);
+    if (ending == Ending.HALF) {
+      this.ending = Ending.HALF_CLOSED;
+    } else {
+      this.ending = Ending.LINGERING;
+      this.isPaused = false;
+      this.loop.arm(this, LINGER_NS);
+    }
     this.updateInterest();
   }
 
-  private finishConnect(): void {
-    const errno = takeError(this.fd);
+  /** Connecting has come to its end: with 0, or an errno. */
+  private finishConnect(errno: i32): void {
+    this.loop.cancel(this);
     this.isConnecting = false;
     if (errno != 0) {
       this.onConnect(-errno);
@@ -262,7 +320,9 @@ export abstract class TcpStream extends Handler {
     }
     this.updateInterest();
     this.onConnect(0);
-    if (this.fd >= 0 && this.pendingBytes != 0) this.flush();
+    if (this.fd < 0) return;
+    if (this.pendingBytes != 0) this.flush();
+    else if (this.ending == Ending.HALF || this.ending == Ending.SHUTDOWN) this.finish(this.ending);
   }
 
   private fail(errno: i32): i32 {
@@ -273,7 +333,7 @@ export abstract class TcpStream extends Handler {
   private updateInterest(): void {
     if (this.fd < 0 || this.isConnecting) return;
     let interest = this.pendingBytes != 0 ? Events.OUT : 0;
-    if (!this.isPaused && !this.isCongested && !this.hasEnded) interest |= Events.IN;
+    if (!this.isPaused && !this.isHeldBack && !this.hasEnded) interest |= Events.IN;
     if (this.loop.watch(this, interest) < 0) this.close(Errno.NOMEM);
   }
 }

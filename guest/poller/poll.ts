@@ -21,9 +21,9 @@ const RESULT: usize = memory.data(4, 4);
 
 /**
  * The array of subscriptions persists: as long as neither an interest nor the next deadline
- * changes, the host sees the same bytes, call after call. Its first record is kept for the clock
- * (with an absolute time) so that arming a timer moves no other; it is left out when no timer is
- * armed. One that goes is replaced by the last one.
+ * changes, the host sees the same bytes, call after call. One that goes is replaced by the last
+ * one. Behind them comes the clock (with an absolute time) if a timer is armed: so neither a
+ * timer nor an interest moves any other.
  */
 export class PollPoller extends Poller {
   private subscriptions: usize = 0;
@@ -37,13 +37,6 @@ export class PollPoller extends Poller {
 
   open(): i32 {
     this.growSubscriptions(64);
-    const clock = this.subscriptions;
-    memory.fill(clock, 0, SUBSCRIPTION_BYTES);
-    store<u32>(clock, CLOCK_SLOT);
-    store<u8>(clock, TAG_CLOCK, 8);
-    store<i32>(clock, CLOCK_MONOTONIC, 16);
-    store<u16>(clock, ABSTIME, 40);
-    this.length = 1;
     return 0;
   }
 
@@ -61,17 +54,11 @@ export class PollPoller extends Poller {
   }
 
   wait(deadlineNs: i64, nowNs: i64): i32 {
-    let from = this.subscriptions;
     let count = this.length;
-    if (deadlineNs == NEVER) {
-      from += SUBSCRIPTION_BYTES;
-      count -= 1;
-    } else {
-      store<i64>(from, deadlineNs, 24);
-    }
+    if (deadlineNs != NEVER) this.writeClock(count++, deadlineNs);
     if (count == 0) return -Errno.DEADLK;
     if (this.room < count) this.growEvents();
-    const errno = poll_oneoff(from, this.events, count, RESULT);
+    const errno = poll_oneoff(this.subscriptions, this.events, count, RESULT);
     return errno == 0 ? this.convert(load<i32>(RESULT)) : -errno;
   }
 
@@ -94,6 +81,16 @@ export class PollPoller extends Poller {
     return <i32>((to - this.events) / READY_BYTES);
   }
 
+  private writeClock(place: i32, deadlineNs: i64): void {
+    const clock = this.subscriptions + place * SUBSCRIPTION_BYTES;
+    memory.fill(clock, 0, SUBSCRIPTION_BYTES);
+    store<u32>(clock, CLOCK_SLOT);
+    store<u8>(clock, TAG_CLOCK, 8);
+    store<i32>(clock, CLOCK_MONOTONIC, 16);
+    store<i64>(clock, deadlineNs, 24);
+    store<u16>(clock, ABSTIME, 40);
+  }
+
   private placeOf(slot: i32, tag: u8): usize {
     return this.places + ((<usize>slot) << 3) + ((<usize>(tag - TAG_FD_READ)) << 2);
   }
@@ -106,7 +103,8 @@ export class PollPoller extends Poller {
   }
 
   private subscribe(fd: i32, slot: i32, generation: u32, tag: u8): void {
-    if (this.length == this.capacity) this.growSubscriptions(this.capacity * 2);
+    // One more is kept for the clock.
+    if (this.length + 1 == this.capacity) this.growSubscriptions(this.capacity * 2);
     const place = this.length++;
     const at = this.subscriptions + place * SUBSCRIPTION_BYTES;
     memory.fill(at, 0, SUBSCRIPTION_BYTES);
