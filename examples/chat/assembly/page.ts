@@ -6,7 +6,7 @@ export const PAGE = `<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>Sandpoll chat</title>
 <style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto }
   #lines { min-height: 12rem; white-space: pre-wrap; overflow-wrap: anywhere }
   form { display: flex; gap: .5rem }
   input { flex: 1; font: inherit; padding: .3rem }
@@ -15,7 +15,7 @@ export const PAGE = `<!doctype html>
 <h1>Sandpoll chat</h1>
 <div id="lines" role="log" aria-live="polite"></div>
 <form>
-  <input id="text" aria-label="Name" placeholder="Your name" maxlength="32" autofocus autocomplete="off">
+  <input id="text" aria-label="Name" placeholder="Your name" maxlength="32" autocomplete="off">
   <button>Say</button>
 </form>
 <script>

@@ -1,6 +1,6 @@
 /** The HTTP server over `poll_oneoff`: it imports nothing that is not portable. */
 
-import { PollPoller } from 'sandpoll/guest';
-import { serve } from './site';
+import { PollPoller, exit } from 'sandpoll/guest';
+import { openSite } from './site';
 
-serve(new PollPoller());
+exit(-openSite(new PollPoller()).loop.run());

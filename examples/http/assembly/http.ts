@@ -1,6 +1,23 @@
-/** The HTTP server over epoll. */
+/** The HTTP server over epoll, with a graceful end. */
 
-import { EpollPoller } from 'sandpoll/guest';
-import { serve } from './site';
+import { EpollPoller, Signal, SignalListener, exit } from 'sandpoll/guest';
+import { Site, openSite } from './site';
 
-serve(new EpollPoller());
+/** Lets the requests that are under way be answered; then there is nothing left to wait for. */
+class Stop extends SignalListener {
+  private site: Site;
+
+  constructor(site: Site) {
+    super(site.loop, [Signal.TERM, Signal.INT]);
+    this.site = site;
+  }
+
+  onSignal(signal: i32): void {
+    this.site.drain();
+    this.close();
+  }
+}
+
+const site = openSite(new EpollPoller());
+new Stop(site);
+exit(-site.loop.run());

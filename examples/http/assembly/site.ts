@@ -17,7 +17,8 @@ import {
   printError,
 } from 'sandpoll/guest';
 
-class Site extends HttpServer {
+/** The pages. */
+export class Site extends HttpServer {
   private home: HttpPage = new HttpPage(200, 'Hello from inside the sandbox.\n');
   private health: HttpPage = new HttpPage(200, 'ok\n');
   private notFound: HttpPage = new HttpPage(404, 'not found\n');
@@ -45,8 +46,8 @@ class Site extends HttpServer {
   }
 }
 
-/** Serves the first listener that the host has opened, until the guest is stopped. */
-export function serve(poller: Poller): void {
+/** Opens the site on the first listener that the host has opened. */
+export function openSite(poller: Poller): Site {
   const fd = listenerFd();
   if (fd < 0) {
     printError('http: there is no listener; run it with --listen 127.0.0.1:8080\n');
@@ -58,7 +59,7 @@ export function serve(poller: Poller): void {
   if (localAddress(fd, address) == 0) print('try: curl http://' + address.toString() + '/\n');
   const timeoutMs = env('TIMEOUT_MS');
   if (timeoutMs !== null) setTimeouts(site, I64.parseInt(timeoutMs) * NS_PER_MS);
-  exit(-loop.run());
+  return site;
 }
 
 function setTimeouts(site: Site, timeoutNs: i64): void {
