@@ -1,29 +1,49 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { program, source } from './workloads.js';
 import { BenchError } from './processes.js';
+import { HOST, program, source } from './servers.js';
 
 const FLAGS = ['-std=gnu17', '-O2', '-Wall', '-Wextra', '-Werror'];
 
 const programs: Readonly<Record<string, readonly string[]>> = {
   pin: ['pin.c'],
   echo: ['echo.c'],
+  'echo-poll': ['echo-poll.c'],
   http: ['http.c', 'request.c'],
-  load: ['load.c', 'load_protocol.c', 'histogram.c'],
+  udp: ['udp.c'],
+  proxy: ['proxy.c'],
+  load: [
+    'load.c',
+    'load_options.c',
+    'load_closed.c',
+    'load_paced.c',
+    'load_protocol.c',
+    'histogram.c',
+  ],
 };
 
-/** Compiles the C programs into test/bench/build/ with gcc. */
-export const buildC = (): void => {
+/** Those that are guests too. */
+const guests = ['echo', 'http', 'udp', 'proxy'] as const;
+
+const run = (command: string, args: readonly string[], sources: readonly string[]): void => {
+  const result = spawnSync(command, args, { encoding: 'utf8' });
+  if (result.error) throw new BenchError(`the benchmark needs gcc: ${result.error.message}`);
+  if (result.status !== 0) {
+    throw new BenchError(`${command} does not compile ${sources.join(' ')}:\n${result.stderr}`);
+  }
+};
+
+/** Whether there is a clang that compiles C programs into guests. */
+export const findClang = (): boolean => spawnSync('clang-19', ['--version']).status === 0;
+
+/** Compiles the C programs into test/bench/build/, with gcc and, where `clang`, into guests. */
+export const buildC = (clang: boolean): void => {
   mkdirSync(program(''), { recursive: true });
   for (const [name, sources] of Object.entries(programs)) {
-    const result = spawnSync('gcc', [...FLAGS, '-o', program(name), ...sources.map(source)], {
-      encoding: 'utf8',
-    });
-    if (result.error) {
-      throw new BenchError(`the benchmark needs gcc: ${result.error.message}`);
-    }
-    if (result.status !== 0) {
-      throw new BenchError(`gcc does not compile ${sources.join(' ')}:\n${result.stderr}`);
-    }
+    run('gcc', [...FLAGS, '-o', program(name), ...sources.map(source)], sources);
+  }
+  for (const name of clang ? guests : []) {
+    const sources = (programs[name] ?? []).map(source);
+    run(process.execPath, [HOST, 'build', ...sources, '-o', program(`${name}.wasm`)], sources);
   }
 };

@@ -1,13 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
-import { buildC } from './build.js';
-import { measureWorkload, type Cores } from './measure.js';
+import { buildC, findClang } from './build.js';
+import { measureIdle } from './idle.js';
+import { measureWorkload } from './measure.js';
 import { NGINX, nginxServer } from './nginx.js';
 import { FULL, parseOptions, QUICK, USAGE, type Options, type Plan } from './options.js';
-import { BenchError, killAll } from './processes.js';
-import { formatTable, makeRow, type Row } from './report.js';
+import { drawCurve } from './plot.js';
+import { BenchError, killAll, type Cores } from './processes.js';
+import { curveLines, formatCurve, formatTable, makeRow, type Costs, type Row } from './report.js';
+import { C_IN_WASM, plotFile, reference, serversOf, type Extras, type Server } from './servers.js';
 import { measureNode, measureStartup, type Startup } from './startup.js';
-import { reference, servers, workloads, type Server, type Workload } from './workloads.js';
+import { CURVE, workloads, type Workload } from './workloads.js';
 
 /** A workload with the servers that were asked for. */
 interface Job {
@@ -39,24 +42,32 @@ const chooseCores = (): Cores => {
   return { server: undefined, load: undefined };
 };
 
+/** Why a server that is known is not in the tables of this machine. */
+const ABSENT: Readonly<Record<string, string>> = {
+  [NGINX]: 'nginx is not installed here',
+  [C_IN_WASM]: 'there is no clang-19 here',
+};
+
 /** The workloads and servers that `only` names; an unknown name is an error that lists them. */
-const chooseJobs = (only: readonly string[], nginx: Server | undefined): readonly Job[] => {
+const chooseJobs = (only: readonly string[], extras: Extras): readonly Job[] => {
   const all = workloads(hardNofile()).map((workload) => ({
     workload,
-    servers: servers(workload.protocol, nginx),
+    servers: serversOf(workload, extras),
   }));
-  const workloadNames = all.map(({ workload }) => workload.name);
+  const named = ({ workload: { name, watched } }: Job): boolean =>
+    only.includes(name) || (watched !== undefined && only.includes(CURVE));
+  const workloadNames = [...all.map(({ workload }) => workload.name), CURVE];
   const serverNames = [...new Set(all.flatMap((job) => job.servers.map(({ name }) => name)))];
   const unknown = only.find((name) => ![...workloadNames, ...serverNames].includes(name));
-  if (unknown === NGINX) throw new BenchError('--only nginx: nginx is not installed here');
   if (unknown !== undefined) {
     const known = `workloads ${workloadNames.join(', ')}; servers ${serverNames.join(', ')}`;
-    throw new BenchError(`--only ${unknown}: there is no such workload or server (${known})`);
+    const why = ABSENT[unknown] ?? `there is no such workload or server (${known})`;
+    throw new BenchError(`--only ${unknown}: ${why}`);
   }
-  const someWorkloads = only.some((name) => workloadNames.includes(name));
+  const someWorkloads = all.some(named);
   const someServers = only.some((name) => serverNames.includes(name));
   const jobs = all
-    .filter(({ workload }) => !someWorkloads || only.includes(workload.name))
+    .filter((job) => !someWorkloads || named(job))
     .map((job) => ({
       ...job,
       servers: job.servers.filter(({ name }) => !someServers || only.includes(name)),
@@ -75,14 +86,14 @@ const checkBuilt = (jobs: readonly Job[]): void => {
   }
 };
 
-/** Start-up and idle memory of a server, measured once for each protocol. */
-const startups = (plan: Plan) => {
-  const known = new Map<string, Startup>();
-  return async (server: Server, { protocol }: Workload): Promise<Startup> => {
-    const key = `${protocol} ${server.name}`;
-    const startup = known.get(key) ?? (await measureStartup(server, protocol, plan.starts));
-    known.set(key, startup);
-    return startup;
+/** A measurement of a server that is made once for each protocol. */
+const once = <T>(measure: (server: Server, workload: Workload) => Promise<T>) => {
+  const known = new Map<string, Promise<T>>();
+  return (server: Server, workload: Workload): Promise<T> => {
+    const key = `${workload.protocol} ${server.name}`;
+    const found = known.get(key) ?? measure(server, workload);
+    known.set(key, found);
+    return found;
   };
 };
 
@@ -93,34 +104,81 @@ const describeMachine = (cores: Cores): string => {
   return `Node ${process.versions.node}, Linux ${release()}, ${cpu}, load ${load}; ${pins}\n`;
 };
 
-const runJobs = async (jobs: readonly Job[], options: Options): Promise<readonly Row[]> => {
-  const plan = options.quick ? QUICK : FULL;
-  const cores = chooseCores();
-  if (!options.json) process.stdout.write(`${describeMachine(cores)}\n`);
-  const startupOf = startups(plan);
+/** Measures one job after the other; `done` gets the rows of each. */
+const runJobs = async (
+  jobs: readonly Job[],
+  plan: Plan,
+  cores: Cores,
+  done: (workload: Workload, rows: readonly Row[]) => void,
+): Promise<void> => {
   const node = await measureNode(plan.starts);
-  const all: Row[] = [];
-  for (const { workload, servers: asked } of jobs) {
-    if (options.json) tell(workload.name);
+  const startupOf = once<Startup>((server, { protocol }) =>
+    measureStartup(server, protocol, plan.starts),
+  );
+  const idleOf = once<number>((server, workload) => measureIdle(server, workload, plan, cores));
+  for (const { workload, servers } of jobs) {
+    const costsOf = async (server: Server) => ({
+      startup: await startupOf(server, workload),
+      idleBytes:
+        workload.idle > 0 && !workload.watched ? await idleOf(server, workload) : undefined,
+    });
     const c = reference[workload.protocol];
-    const startupOfC = await startupOf(c, workload);
-    const costs = new Map<string, Startup>();
-    for (const server of asked) costs.set(server.name, await startupOf(server, workload));
-    const measured = await measureWorkload({ workload, plan, cores }, c, asked);
-    const rows = measured.map((one) =>
-      makeRow(workload, one, costs.get(one.server) ?? startupOfC, startupOfC, node),
-    );
-    if (!options.json) process.stdout.write(formatTable(workload, rows));
-    all.push(...rows);
+    const ofC = await costsOf(c);
+    const costs = new Map<string, Costs>();
+    for (const server of servers) {
+      costs.set(server.name, {
+        ...(await costsOf(server)),
+        startupOfC: ofC.startup,
+        idleBytesOfC: ofC.idleBytes,
+        node,
+      });
+    }
+    const measured = await measureWorkload({ workload, plan, cores }, c, servers);
+    const rows = measured.flatMap((one) => {
+      const found = costs.get(one.server);
+      return found ? [makeRow(workload, one, found)] : [];
+    });
+    done(workload, rows);
   }
-  return all;
 };
 
+/** Runs everything that was asked for and reports it. */
+const bench = async (jobs: readonly Job[], { json, quick, plot }: Options): Promise<void> => {
+  const cores = chooseCores();
+  if (!json) process.stdout.write(`${describeMachine(cores)}\n`);
+  const all: Row[] = [];
+  const points: [number, readonly Row[]][] = [];
+  await runJobs(jobs, quick ? QUICK : FULL, cores, (workload, rows) => {
+    all.push(...rows);
+    if (workload.watched !== undefined) points.push([workload.watched, rows]);
+    else if (!json) process.stdout.write(formatTable(workload, rows));
+    if (json || workload.watched !== undefined) tell(workload.name);
+  });
+  const lines = curveLines(points);
+  if (json) process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
+  else if (lines.length > 0) process.stdout.write(formatCurve(lines));
+  if (plot) {
+    mkdirSync(plotFile(''), { recursive: true });
+    writeFileSync(plotFile('epoll-curve.svg'), drawCurve(lines));
+  }
+};
+
+interface Prepared {
+  readonly options: Options;
+  readonly jobs: readonly Job[];
+  readonly clang: boolean;
+}
+
 /** The command line, or the sentence that says what is wrong with it and status 2. */
-const prepare = async (): Promise<{ options: Options; jobs: readonly Job[] } | undefined> => {
+const prepare = async (): Promise<Prepared | undefined> => {
   try {
     const options = parseOptions(process.argv.slice(2));
-    return { options, jobs: chooseJobs(options.only, await nginxServer()) };
+    const clang = findClang();
+    const jobs = chooseJobs(options.only, { nginx: await nginxServer(), clang });
+    if (options.plot && !jobs.some(({ workload }) => workload.watched !== undefined)) {
+      throw new BenchError(`--plot draws the curve: add --only ${CURVE}`);
+    }
+    return { options, jobs, clang };
   } catch (error) {
     if (!(error instanceof BenchError)) throw error;
     tell(`bench: ${error.message}`);
@@ -132,15 +190,15 @@ const prepare = async (): Promise<{ options: Options; jobs: readonly Job[] } | u
 const main = async (): Promise<void> => {
   const prepared = await prepare();
   if (!prepared) return;
-  const { options, jobs } = prepared;
+  const { options, jobs, clang } = prepared;
   if (options.help) {
     process.stdout.write(USAGE);
     return;
   }
   checkBuilt(jobs);
-  buildC();
-  const rows = await runJobs(jobs, options);
-  if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+  if (!clang) tell(`${C_IN_WASM} is skipped: ${ABSENT[C_IN_WASM]}`);
+  buildC(clang);
+  await bench(jobs, options);
 };
 
 process.on('exit', killAll);

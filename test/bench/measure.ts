@@ -1,7 +1,9 @@
-import { BenchError, memoryKib, runToEnd, startServer, type Running } from './processes.js';
+import { runLoad } from './load.js';
+import { memoryKib, startServer, type Cores, type Running } from './processes.js';
 import type { Plan } from './options.js';
 import { mean, median, spread } from './stats.js';
-import { PAYLOAD_BYTES, program, type Server, type Workload } from './workloads.js';
+import type { Server } from './servers.js';
+import type { Workload } from './workloads.js';
 
 /** One run of the load generator. */
 export interface Sample {
@@ -32,23 +34,8 @@ export interface Measured {
   readonly unsteadyRounds: number;
 }
 
-/** Which core runs the server and which the load; undefined leaves it to the kernel. */
-export interface Cores {
-  readonly server: number | undefined;
-  readonly load: number | undefined;
-}
-
 /** Two C runs further apart than this say that the machine changed in between. */
 export const SPREAD_MAX = 0.12;
-
-interface LoadReport {
-  readonly requests: number;
-  readonly seconds: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-  readonly errors: number;
-  readonly serverCpuNs: number;
-}
 
 interface Session {
   readonly workload: Workload;
@@ -56,32 +43,13 @@ interface Session {
   readonly cores: Cores;
 }
 
-const runLoad = async (
+const sampleRun = async (
   { workload, plan, cores }: Session,
   server: Running,
   warmupMs = plan.warmupMs,
 ): Promise<Sample> => {
-  const flags = {
-    mode: workload.protocol,
-    port: server.port,
-    connections: workload.connections,
-    idle: workload.idle,
-    depth: workload.depth,
-    payload: PAYLOAD_BYTES,
-    'warmup-ms': warmupMs,
-    'duration-ms': plan.durationMs,
-    'server-pid': server.pid,
-  };
-  const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-  const where = `${workload.name} on ${server.name}`;
-  const output = await runToEnd(cores.load, [program('load'), ...args]).catch((error: Error) => {
-    throw new BenchError(`${where}: ${error.message}\n${server.name}: ${server.state()}`);
-  });
-  const report = JSON.parse(output) as LoadReport;
-  if (report.errors > 0 || report.requests === 0) {
-    const { errors, requests } = report;
-    throw new BenchError(`${where}: ${errors} errors in ${requests} requests; ${server.state()}`);
-  }
+  const times = { warmupMs, durationMs: plan.durationMs };
+  const report = await runLoad(workload, server, times, cores.load);
   return {
     requestsPerSecond: report.requests / report.seconds,
     cpuUsPerRequest: report.serverCpuNs / 1e3 / report.requests,
@@ -89,6 +57,10 @@ const runLoad = async (
     p99Us: report.p99Us,
   };
 };
+
+/** A run of the C reference. */
+const referenceRun = (session: Session, server: Running): Promise<Sample> =>
+  sampleRun({ ...session, workload: session.workload.against ?? session.workload }, server);
 
 const combine = (f: (pick: (sample: Sample) => number) => number): Sample => ({
   requestsPerSecond: f((sample) => sample.requestsPerSecond),
@@ -107,8 +79,8 @@ const measureRound = async (
   let best: Round | undefined;
   let before = first;
   for (let attempt = 0; attempt < session.plan.attempts; attempt++) {
-    const sample = await runLoad(session, server);
-    const after = await runLoad(session, reference);
+    const sample = await sampleRun(session, server);
+    const after = await referenceRun(session, reference);
     const apart = spread(before.cpuUsPerRequest, after.cpuUsPerRequest);
     const bracket = [before, after] as const;
     if (!best || apart < best.spread) {
@@ -146,9 +118,9 @@ export const measureWorkload = async (
 ): Promise<readonly Measured[]> => {
   const started: Running[] = [];
   const start = async (server: Server): Promise<Running> => {
-    const running = await startServer(server, session.cores.server);
+    const running = await startServer(server, session.cores);
     started.push(running);
-    await runLoad(session, running, session.plan.heatMs);
+    await sampleRun(session, running, session.plan.heatMs);
     return running;
   };
   try {
@@ -160,8 +132,9 @@ export const measureWorkload = async (
         rounds: [],
       });
     }
-    for (let i = 0; i < session.plan.rounds; i++) {
-      let before = await runLoad(session, yardstick);
+    const { rounds: all, curveRounds } = session.plan;
+    for (let i = 0; i < (session.workload.watched ? curveRounds : all); i++) {
+      let before = await referenceRun(session, yardstick);
       for (const { server, rounds } of rows) {
         const { round, last } = await measureRound(session, server, yardstick, before);
         rounds.push(round);

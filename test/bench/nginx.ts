@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { program, type Server } from './workloads.js';
+import { program, type Server } from './servers.js';
 
 /** The name of the extra row. */
 export const NGINX = 'nginx';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { program, type Server } from './workloads.js';
+import { program, UPSTREAM, type Server } from './servers.js';
 
 /** What went wrong, in a sentence for the person at the terminal. */
 export class BenchError extends Error {
@@ -11,6 +11,14 @@ export class BenchError extends Error {
 }
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
+
+/** Which core runs the server and which the load; undefined leaves it to the kernel. */
+export interface Cores {
+  readonly server: number | undefined;
+  readonly load: number | undefined;
+}
+
+export const ANY_CORE: Cores = { server: undefined, load: undefined };
 
 /** A started server. */
 export interface Running {
@@ -60,7 +68,7 @@ const describe = (child: Child, stderr: () => string): string => {
 };
 
 const announcedPort = (stderr: string): number | undefined => {
-  const found = /listening on tcp:\/\/127\.0\.0\.1:(\d+)\b.*\n/.exec(stderr);
+  const found = /listening on (?:tcp|udp):\/\/127\.0\.0\.1:(\d+)\b.*\n/.exec(stderr);
   return found ? Number(found[1]) : undefined;
 };
 
@@ -100,25 +108,36 @@ const accepted = async (child: Child, port: number): Promise<number | undefined>
   return undefined;
 };
 
-/** Starts a server, on one core or anywhere, and waits until it listens. */
-export const startServer = async (server: Server, cpu?: number): Promise<Running> => {
-  const child = spawnOn(cpu, server.command);
+/** The server's command, once its upstream listens there. */
+const commandOf = (server: Server, upstream: Running | undefined): readonly string[] =>
+  upstream
+    ? server.command.map((word) => word.replaceAll(UPSTREAM, `${upstream.port}`))
+    : server.command;
+
+/** Starts a server, and before it its upstream, and waits until it listens. */
+export const startServer = async (server: Server, cores = ANY_CORE): Promise<Running> => {
+  const upstream =
+    server.upstream && (await startServer(server.upstream, { ...cores, server: cores.load }));
+  const child = spawnOn(cores.server, commandOf(server, upstream));
   const stderr = collect(child.stderr, STDERR_KEPT);
   child.stdout.resume();
   const state = (): string => describe(child, stderr);
   const port = await (server.port === undefined
     ? announced(child, stderr)
     : accepted(child, server.port));
-  if (port === undefined || child.pid === undefined) {
-    child.kill('SIGKILL');
-    throw new BenchError(`${server.name} does not start: ${state()}`);
-  }
   const stop = async (): Promise<void> => {
-    if (ended(child)) return;
-    const closed = once(child, 'close');
-    child.kill('SIGKILL');
-    await closed;
+    if (!ended(child)) {
+      const closed = once(child, 'close');
+      child.kill('SIGKILL');
+      await closed;
+    }
+    await upstream?.stop();
   };
+  if (port === undefined || child.pid === undefined) {
+    const how = state();
+    await stop();
+    throw new BenchError(`${server.name} does not start: ${how}`);
+  }
   return { name: server.name, pid: child.pid, port, state, stop };
 };
 

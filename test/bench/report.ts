@@ -1,6 +1,6 @@
 import type { Measured } from './measure.js';
 import type { Startup } from './startup.js';
-import type { Workload } from './workloads.js';
+import { CURVE, type Workload } from './workloads.js';
 
 /** One row of the report: a server under a workload. */
 export interface Row {
@@ -33,6 +33,19 @@ export interface Row {
   readonly rssAboveNodeKb: number;
   /** `startMs` less `node -e 0` from spawn to end. */
   readonly startAboveNodeMs: number;
+  /** Resident bytes for each idle connection; null where none were opened to measure it. */
+  readonly idleBytes: number | null;
+  /** `idleBytes` less those of the C server. */
+  readonly idleBytesAboveC: number | null;
+}
+
+/** What a server costs before any load, and what its reference does. */
+export interface Costs {
+  readonly startup: Startup;
+  readonly startupOfC: Startup;
+  readonly node: Startup;
+  readonly idleBytes: number | undefined;
+  readonly idleBytesOfC: number | undefined;
 }
 
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
@@ -41,9 +54,7 @@ const rounded = (value: number, digits: number): number => Number(value.toFixed(
 export const makeRow = (
   workload: Workload,
   measured: Measured,
-  startup: Startup,
-  startupOfC: Startup,
-  node: Startup,
+  { startup, startupOfC, node, idleBytes, idleBytesOfC }: Costs,
 ): Row => ({
   workload: workload.name,
   server: measured.server,
@@ -66,6 +77,11 @@ export const makeRow = (
   rssLoadedKb: measured.rssLoadedKb,
   rssAboveNodeKb: Math.round(startup.rssKb - node.rssKb),
   startAboveNodeMs: rounded(startup.startMs - node.startMs, 1),
+  idleBytes: idleBytes === undefined ? null : Math.round(idleBytes),
+  idleBytesAboveC:
+    idleBytes === undefined || idleBytesOfC === undefined
+      ? null
+      : Math.round(idleBytes - idleBytesOfC),
 });
 
 /** A number and its ratio to C. */
@@ -87,6 +103,8 @@ const HEADINGS = [
   'rounds',
 ];
 
+const IDLE_HEADINGS = ['idle B/conn', '(C)'];
+
 const roundsText = ({ rounds, unsteadyRounds, unsteady }: Row): string => {
   const steady = unsteadyRounds > 0 ? `${rounds - unsteadyRounds} of ${rounds}` : `${rounds}`;
   return unsteady ? `${steady} unsteady` : steady;
@@ -105,21 +123,66 @@ const cells = (row: Row): readonly string[] => [
   roundsText(row),
 ];
 
-const title = ({ name, protocol, connections, idle, depth }: Workload): string => {
+const idleCells = ({ idleBytes, idleBytesAboveC }: Row): readonly string[] =>
+  idleBytes === null || idleBytesAboveC === null
+    ? ['', '']
+    : [`${idleBytes}`, signed(idleBytesAboveC, 0)];
+
+const title = (workload: Workload): string => {
+  const { name, protocol, connections, idle, depth, payloadBytes, rate } = workload;
   const parts = [`${connections} connection${connections === 1 ? '' : 's'}`];
   if (idle > 0) parts.push(`${idle} idle ones`);
-  if (protocol === 'echo') parts.push('64 bytes');
+  if (protocol !== 'http') parts.push(`${payloadBytes} bytes`);
+  if (rate > 0) parts.push(`${rate} requests/s in all`);
   if (depth > 1) parts.push(`${depth} requests at once`);
   return `${name}: ${parts.join(', ')}`;
 };
 
-/** The rows of one workload as an aligned table. */
-export const formatTable = (workload: Workload, rows: readonly Row[]): string => {
-  const lines = [HEADINGS, ...rows.map(cells)];
-  const widths = HEADINGS.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+/** Lines of cells, the first column to the left and the others to the right. */
+const align = (lines: readonly (readonly string[])[]): string => {
+  const widths = lines[0]?.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
   const pad = (line: readonly string[]): string =>
     line
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths?.[i] ?? 0) : cell.padStart(widths?.[i] ?? 0)))
       .join('  ');
-  return `${title(workload)}\n${lines.map((line) => `  ${pad(line)}\n`).join('')}\n`;
+  return `${lines.map((line) => `  ${pad(line)}\n`).join('')}\n`;
+};
+
+/** The rows of one workload as an aligned table. */
+export const formatTable = (workload: Workload, rows: readonly Row[]): string => {
+  const idle = workload.idle > 0;
+  const headings = idle ? [...HEADINGS, ...IDLE_HEADINGS] : HEADINGS;
+  const lines = rows.map((row) => (idle ? [...cells(row), ...idleCells(row)] : cells(row)));
+  return `${title(workload)}\n${align([headings, ...lines])}`;
+};
+
+/** One server's costs along the curve, in units of C's among the fewest descriptors. */
+export interface CurveLine {
+  readonly server: string;
+  readonly points: readonly { readonly watched: number; readonly cost: number }[];
+}
+
+/** The rows of all points of the curve, by server. */
+export const curveLines = (
+  points: readonly (readonly [watched: number, rows: readonly Row[]])[],
+): readonly CurveLine[] => {
+  const names = [...new Set(points.flatMap(([, rows]) => rows.map(({ server }) => server)))];
+  return names.map((server) => ({
+    server,
+    points: points.flatMap(([watched, rows]) =>
+      rows.filter((row) => row.server === server).map((row) => ({ watched, cost: row.ratioToC })),
+    ),
+  }));
+};
+
+/** The curve as a table; its last column is how much the cost grew from the first to the last. */
+export const formatCurve = (lines: readonly CurveLine[]): string => {
+  const first = lines[0]?.points ?? [];
+  const headings = ['descriptors watched', ...first.map(({ watched }) => `${watched}`), 'growth'];
+  const rows = lines.map(({ server, points }) => {
+    const growth = (points.at(-1)?.cost ?? NaN) / (points[0]?.cost ?? NaN);
+    return [server, ...points.map(({ cost }) => cost.toFixed(2)), `×${growth.toFixed(2)}`];
+  });
+  const unit = `1 is what C pays among ${first[0]?.watched}`;
+  return `${CURVE}: CPU per event, 64 connections active; ${unit}\n${align([headings, ...rows])}`;
 };

@@ -1,8 +1,10 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BenchError, dial, memoryKib, runToEnd, startServer } from './processes.js';
 import { median } from './stats.js';
-import type { Protocol, Server } from './workloads.js';
+import type { Server } from './servers.js';
+import type { Protocol } from './workloads.js';
 
 /** What a server costs before any load. */
 export interface Startup {
@@ -19,20 +21,42 @@ const FIRST_ANSWER_LIMIT_MS = 5_000;
 const question: Readonly<Record<Protocol, string>> = {
   echo: 'hello',
   http: 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
+  udp: 'hello',
+  proxy: 'hello',
 };
 
-const expected: Readonly<Record<Protocol, RegExp>> = { echo: /^h/, http: /^H/ };
+const expected: Readonly<Record<Protocol, RegExp>> = {
+  echo: /^h/,
+  http: /^H/,
+  udp: /^h/,
+  proxy: /^h/,
+};
 
-const firstAnswer = async (port: number, protocol: Protocol): Promise<string> => {
+const firstStreamAnswer = async (port: number, bytes: string): Promise<Buffer> => {
   const socket = await dial(port);
-  socket.write(question[protocol]);
+  socket.write(bytes);
   const signal = AbortSignal.timeout(FIRST_ANSWER_LIMIT_MS);
   try {
-    const [bytes] = (await once(socket, 'data', { signal })) as [Buffer];
-    return bytes.toString('latin1');
+    return ((await once(socket, 'data', { signal })) as [Buffer])[0];
   } finally {
     socket.destroy();
   }
+};
+
+const firstDatagram = async (port: number, bytes: string): Promise<Buffer> => {
+  const socket = createSocket('udp4');
+  socket.send(bytes, port, '127.0.0.1');
+  const signal = AbortSignal.timeout(FIRST_ANSWER_LIMIT_MS);
+  try {
+    return ((await once(socket, 'message', { signal })) as [Buffer])[0];
+  } finally {
+    socket.close();
+  }
+};
+
+const firstAnswer = async (port: number, protocol: Protocol): Promise<string> => {
+  const ask = protocol === 'udp' ? firstDatagram : firstStreamAnswer;
+  return (await ask(port, question[protocol])).toString('latin1');
 };
 
 const startOnce = async (server: Server, protocol: Protocol): Promise<Startup> => {

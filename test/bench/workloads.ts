@@ -1,7 +1,4 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
-export type Protocol = 'echo' | 'http';
+export type Protocol = 'echo' | 'http' | 'udp' | 'proxy';
 
 /** What the load generator does. */
 export interface Workload {
@@ -12,31 +9,15 @@ export interface Workload {
   readonly idle: number;
   /** Requests sent at once before their answers are awaited. */
   readonly depth: number;
+  /** Bytes of one request; of no use in `http`. */
+  readonly payloadBytes: number;
+  /** Requests a second in all, sent when they are due and not when answers come; 0: closed loop. */
+  readonly rate: number;
+  /** Of the curve: the descriptors that the server watches, besides its listener. */
+  readonly watched?: number;
+  /** What the bracketing runs of the C reference do, where it is not the same. */
+  readonly against?: Workload;
 }
-
-/** How a server is started. */
-export interface Server {
-  readonly name: string;
-  /** The program and its arguments. */
-  readonly command: readonly string[];
-  /** A file that must be there, and what makes it. */
-  readonly needs?: { readonly file: string; readonly madeBy: string };
-  /**
-   * Where it listens on 127.0.0.1. Without it the server takes a free port and prints
-   * `listening on tcp://127.0.0.1:PORT` on stderr.
-   */
-  readonly port?: number;
-}
-
-const root = fileURLToPath(new URL('../../../../', import.meta.url));
-const benchFile = (name: string): string => `${root}test/bench/${name}`;
-
-/** The C programs, built by `buildC`. */
-export const program = (name: string): string => benchFile(`build/${name}`);
-export const source = (name: string): string => benchFile(`c/${name}`);
-
-/** Bytes of one echo request. */
-export const PAYLOAD_BYTES = 64;
 
 const IDLE = 10_000;
 const IDLE_WHERE_FEW = 8_000;
@@ -47,60 +28,40 @@ const DESCRIPTORS_SPARE = 128;
 const idleFor = (nofile: number, active: number): number =>
   nofile >= IDLE + active + DESCRIPTORS_SPARE ? IDLE : IDLE_WHERE_FEW;
 
-/** All workloads, in the order of the table. `nofile` is the hard RLIMIT_NOFILE. */
-export const workloads = (nofile: number): readonly Workload[] => [
-  { name: 'echo-1', protocol: 'echo', connections: 1, idle: 0, depth: 1 },
-  { name: 'echo-64', protocol: 'echo', connections: 64, idle: 0, depth: 1 },
-  { name: 'echo-1000', protocol: 'echo', connections: 1000, idle: 0, depth: 1 },
-  {
-    name: 'echo-10k+64',
+const PLAIN = { connections: 64, idle: 0, depth: 1, payloadBytes: 64, rate: 0 } as const;
+
+const CURVE_ACTIVE = 64;
+const CURVE_WATCHED = [100, 300, 1_000, 3_000, 10_000] as const;
+
+/** The name that `--only` knows all points of the curve by. */
+export const CURVE = 'curve';
+
+/** The same 64 active connections among ever more idle ones, all in units of C among the fewest. */
+const curve = (nofile: number): readonly Workload[] => {
+  const point = (watched: number): Workload => ({
+    ...PLAIN,
+    name: `${CURVE}-${watched}`,
     protocol: 'echo',
-    connections: 64,
-    idle: idleFor(nofile, 64),
-    depth: 1,
-  },
-  { name: 'http-64', protocol: 'http', connections: 64, idle: 0, depth: 1 },
-  { name: 'http-64x16', protocol: 'http', connections: 64, idle: 0, depth: 16 },
+    connections: CURVE_ACTIVE,
+    idle: Math.min(watched, idleFor(nofile, 0)) - CURVE_ACTIVE,
+    watched,
+  });
+  const against = point(CURVE_WATCHED[0]);
+  return CURVE_WATCHED.map((watched) => ({ ...point(watched), against }));
+};
+
+/** All workloads, in the order of the tables. `nofile` is the hard RLIMIT_NOFILE. */
+export const workloads = (nofile: number): readonly Workload[] => [
+  { ...PLAIN, name: 'echo-1', protocol: 'echo', connections: 1 },
+  { ...PLAIN, name: 'echo-64', protocol: 'echo' },
+  { ...PLAIN, name: 'echo-1000', protocol: 'echo', connections: 1000 },
+  { ...PLAIN, name: 'echo-10k+64', protocol: 'echo', idle: idleFor(nofile, 64) },
+  { ...PLAIN, name: 'echo-10k+1', protocol: 'echo', connections: 1, idle: idleFor(nofile, 1) },
+  { ...PLAIN, name: 'echo-64@10k/s', protocol: 'echo', rate: 10_000 },
+  { ...PLAIN, name: 'http-64', protocol: 'http' },
+  { ...PLAIN, name: 'http-64x16', protocol: 'http', depth: 16 },
+  { ...PLAIN, name: 'udp-1', protocol: 'udp', connections: 1 },
+  { ...PLAIN, name: 'udp-64', protocol: 'udp' },
+  { ...PLAIN, name: 'proxy-64', protocol: 'proxy', payloadBytes: 16_384 },
+  ...curve(nofile),
 ];
-
-const guest = (name: string, example: Protocol, module: string): Server => {
-  const wasm = `${root}examples/${example}/build/${module}`;
-  const host = `${root}dist/cli/main.cjs`;
-  const options = ['--listen', '127.0.0.1:0', '--max-fds', '20000'];
-  return {
-    name,
-    command: [process.execPath, host, 'run', ...options, wasm],
-    needs: { file: existsSync(host) ? wasm : host, madeBy: 'npm run build' },
-  };
-};
-
-const node = (protocol: Protocol): Server => ({
-  name: 'node',
-  command: [process.execPath, benchFile(`node-${protocol}.mjs`)],
-});
-
-/** The C servers that the others are compared with: they bracket every measurement. */
-export const reference: Readonly<Record<Protocol, Server>> = {
-  echo: { name: 'c-epoll-lt', command: [program('echo'), 'lt'] },
-  http: { name: 'c-http', command: [program('http')] },
-};
-
-/** The servers of a protocol, in the order of the table; the reference comes first. */
-export const servers = (protocol: Protocol, nginx: Server | undefined): readonly Server[] => {
-  if (protocol === 'echo') {
-    return [
-      reference.echo,
-      { name: 'c-epoll-et', command: [program('echo'), 'et'] },
-      guest('guest-epoll', 'echo', 'echo-lt.wasm'),
-      guest('guest-poll', 'echo', 'echo-poll.wasm'),
-      node('echo'),
-    ];
-  }
-  return [
-    reference.http,
-    guest('guest-epoll', 'http', 'http.wasm'),
-    guest('guest-poll', 'http', 'http-poll.wasm'),
-    node('http'),
-    ...(nginx ? [nginx] : []),
-  ];
-};

@@ -13,22 +13,22 @@ static const char http_request[] =
     "Accept: */*\r\n"
     "\r\n";
 
-void batch_build(const struct options *options) {
-  size_t one = options->http ? sizeof http_request - 1 : options->payload_bytes;
-  batch_bytes = one * (size_t)options->depth;
+void batch_build(void) {
+  size_t one = options.http ? sizeof http_request - 1 : options.payload_bytes;
+  batch_bytes = one * (size_t)options.depth;
   batch = malloc(batch_bytes);
   if (!batch) die("malloc");
   for (size_t i = 0; i < batch_bytes; i++) {
-    batch[i] = options->http ? (uint8_t)http_request[i % one] : (uint8_t)('!' + i % 89);
+    batch[i] = options.http ? (uint8_t)http_request[i % one] : (uint8_t)('!' + i % 89);
   }
 }
 
-int echo_receive(struct client *client, const struct options *options, const uint8_t *p, size_t n) {
+static int echo_receive(struct client *client, const uint8_t *p, size_t n) {
   if (n > batch_bytes - client->received) return -1;
   if (memcmp(p, batch + client->received, n) != 0) return -1;
-  size_t before = client->received / options->payload_bytes;
+  size_t before = client->received / options.payload_bytes;
   client->received += n;
-  return (int)(client->received / options->payload_bytes - before);
+  return (int)(client->received / options.payload_bytes - before);
 }
 
 // The body's length from a complete head, or -1: the answer must be a 200 with Content-Length.
@@ -72,10 +72,10 @@ static long take_head(struct client *client, const char *p, size_t n) {
   return begin_body(client, client->head, head_bytes) ? (long)(head_bytes - known) : -1;
 }
 
-int http_receive(struct client *client, const struct options *options, const uint8_t *p, size_t n) {
+static int http_receive(struct client *client, const uint8_t *p, size_t n) {
   int answers = 0;
   for (size_t at = 0; at < n;) {
-    if (client->answered + answers == options->depth) return -1;
+    if (client->answered + answers == options.depth) return -1;
     if (!client->in_body) {
       long taken = take_head(client, (const char *)p + at, n - at);
       if (taken < 0) return -1;
@@ -90,4 +90,8 @@ int http_receive(struct client *client, const struct options *options, const uin
     answers++;
   }
   return answers;
+}
+
+int answer_receive(struct client *client, const uint8_t *p, size_t n) {
+  return (options.http ? http_receive : echo_receive)(client, p, n);
 }
