@@ -20,13 +20,13 @@ const FLOORS = [
   ['cli'],
   ['index'],
   ['guest', 'inspect'],
-  ['worker', 'thread', 'listeners', 'source-map'],
+  ['worker', 'thread', 'channels', 'listeners', 'source-map'],
   ['link'],
   ['imports', 'wasm'],
   ['sandbox'],
-  ['descriptors', 'grants', 'kernel/native'],
-  ['abi', 'address'],
-  ['kernel/kernel', 'errno', 'trap', 'usage', 'trace-groups', 'link-error'],
+  ['descriptors', 'grants', 'kernel/native', 'kernel/inject'],
+  ['abi', 'address', 'kernel/wrap'],
+  ['kernel/kernel', 'errno', 'trap', 'usage', 'signals', 'trace-groups', 'link-error'],
 ] as const;
 
 const host = sources('host/', /\.c?ts$/);

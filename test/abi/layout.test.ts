@@ -2,9 +2,17 @@
  * The structs of guest memory, from three sources: the host's tables, the C++ of the addon, and
  * AssemblyScript, which a guest prints.
  */
-import { EpollEvent, Timespec } from '#host/abi/epoll.js';
+import { EpollEvent, Itimerspec, Timespec } from '#host/abi/epoll.js';
 import type { Field, Field64 } from '#host/abi/layout.js';
 import { Event, Fdstat, Iovec, Subscription } from '#host/abi/preview1.js';
+import {
+  IpMreqn,
+  Ipv6Mreq,
+  Msghdr,
+  SockaddrIn,
+  SockaddrIn6,
+  SockaddrUn,
+} from '#host/abi/socket.js';
 import { Address, AddressV2, Linger, Timeval } from '#host/abi/wasmedge.js';
 import { openNativeKernel } from '#host/kernel/native.js';
 import { describe, expect, test } from 'vitest';
@@ -44,10 +52,66 @@ const STRUCTS = [
   ['Event', Event, 'event', { nbytes: 'fd_readwrite.nbytes', flags: 'fd_readwrite.flags' }],
   ['EpollEvent', EpollEvent, 'epoll_event', {}],
   ['Timespec', Timespec, 'timespec', { seconds: 'tv_sec', nanoseconds: 'tv_nsec' }],
+  [
+    'Itimerspec',
+    Itimerspec,
+    'itimerspec',
+    {
+      intervalSeconds: 'it_interval.tv_sec',
+      intervalNanoseconds: 'it_interval.tv_nsec',
+      valueSeconds: 'it_value.tv_sec',
+      valueNanoseconds: 'it_value.tv_nsec',
+    },
+  ],
   ['Address', Address, 'wasi_address', {}],
   ['AddressV2', AddressV2, 'wasi_address_v2', {}],
   ['Timeval', Timeval, 'timeval', { seconds: 'tv_sec', microseconds: 'tv_usec' }],
   ['Linger', Linger, 'linger', { onoff: 'l_onoff', lingerSeconds: 'l_linger' }],
+  [
+    'SockaddrIn',
+    SockaddrIn,
+    'sockaddr_in',
+    { family: 'sin_family', port: 'sin_port', addr: 'sin_addr' },
+  ],
+  [
+    'SockaddrIn6',
+    SockaddrIn6,
+    'sockaddr_in6',
+    {
+      family: 'sin6_family',
+      port: 'sin6_port',
+      flowinfo: 'sin6_flowinfo',
+      addr: 'sin6_addr',
+      scopeId: 'sin6_scope_id',
+    },
+  ],
+  ['SockaddrUn', SockaddrUn, 'sockaddr_un', { family: 'sun_family', path: 'sun_path' }],
+  [
+    'Msghdr',
+    Msghdr,
+    'msghdr',
+    {
+      name: 'msg_name',
+      namelen: 'msg_namelen',
+      iov: 'msg_iov',
+      iovlen: 'msg_iovlen',
+      control: 'msg_control',
+      controllen: 'msg_controllen',
+      flags: 'msg_flags',
+    },
+  ],
+  [
+    'IpMreqn',
+    IpMreqn,
+    'ip_mreqn',
+    { multiaddr: 'imr_multiaddr', address: 'imr_address', ifindex: 'imr_ifindex' },
+  ],
+  [
+    'Ipv6Mreq',
+    Ipv6Mreq,
+    'ipv6_mreq',
+    { multiaddr: 'ipv6mr_multiaddr', ifindex: 'ipv6mr_interface' },
+  ],
 ] as const;
 
 const native: Readonly<Record<string, NativeStruct>> = JSON.parse(openNativeKernel().abiLayout());

@@ -35,12 +35,22 @@ const WASMEDGE = `
   sock_send_to(i32,i32,i32,i32,i32,i32,i32)
   sock_getsockopt(i32,i32,i32,i32,i32) sock_setsockopt(i32,i32,i32,i32,i32)
   sock_getlocaladdr(i32,i32,i32,i32) sock_getlocaladdr(i32,i32,i32)
-  sock_getpeeraddr(i32,i32,i32,i32) sock_getpeeraddr(i32,i32,i32)`;
+  sock_getpeeraddr(i32,i32,i32,i32) sock_getpeeraddr(i32,i32,i32)
+  sock_getaddrinfo(i32,i32,i32,i32,i32,i32,i32,i32)`;
 
 /** Module `sandpoll`, version 1 (design.md §4.1), as far as it is there. */
 const SANDPOLL = `
   epoll_create1(i32,i32) epoll_ctl(i32,i32,i32,i32) epoll_wait(i32,i32,i32,i32,i32)
-  epoll_pwait2(i32,i32,i32,i32,i32) eventfd(i32,i32,i32)`;
+  epoll_pwait2(i32,i32,i32,i32,i32) eventfd(i32,i32,i32) signalfd(i32,i32,i32) pipe2(i32,i32)
+  timerfd_create(i32,i32,i32) timerfd_settime(i32,i32,i32,i32) timerfd_gettime(i32,i32)
+  channel_send(i32,i32,i32,i32,i32) channel_recv(i32,i32,i32,i32,i32,i32)
+  socket(i32,i32,i32,i32) socketpair(i32,i32,i32,i32) bind(i32,i32,i32) connect(i32,i32,i32)
+  listen(i32,i32) accept4(i32,i32,i32,i32,i32) shutdown(i32,i32)
+  getsockname(i32,i32,i32) getpeername(i32,i32,i32)
+  recv(i32,i32,i32,i32,i32) send(i32,i32,i32,i32,i32)
+  recvfrom(i32,i32,i32,i32,i32,i32,i32) sendto(i32,i32,i32,i32,i32,i32,i32)
+  recvmsg(i32,i32,i32,i32) sendmsg(i32,i32,i32,i32)
+  getsockopt(i32,i32,i32,i32,i32) setsockopt(i32,i32,i32,i32,i32)`;
 
 /** What AssemblyScript's runtime imports. */
 const ENV = `

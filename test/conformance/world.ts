@@ -23,6 +23,7 @@ export const KERNELS: readonly (readonly [name: string, open: () => Kernel])[] =
 
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 export const [SHUT_RD, SHUT_WR, SHUT_RDWR] = [0, 1, 2];
 export const MSG_OOB = 0x01;
 export const MSG_PEEK = 0x02;
@@ -64,17 +65,17 @@ export class World {
   readonly kernel: Kernel;
   readonly room = new Uint8Array(ROOM_BYTES);
   readonly #events = new Uint8Array(EVENTS_MAX * EpollEvent.SIZE);
-  readonly #session: Session;
+  readonly session: Session;
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
-    this.#session = ok(kernel.sessionOpen());
-    ok(kernel.sessionEnter(this.#session));
+    this.session = ok(kernel.sessionOpen());
+    ok(kernel.sessionEnter(this.session));
   }
 
   /** Closes all that the case has opened. */
   end(): void {
-    ok(this.kernel.sessionClose(this.#session));
+    ok(this.kernel.sessionClose(this.session));
   }
 
   /** The address of a handle: the buffer that the port takes. */
@@ -106,6 +107,13 @@ export class World {
     this.until(listener, EPOLLIN);
     const far = ok(kernel.accept4(listener, address));
     this.until(near, EPOLLOUT);
+    return { near, far };
+  }
+
+  /** Two ends of a `socketpair(2)`. */
+  socketpair(type: number): Pair {
+    ok(this.kernel.socketpair(AF_UNIX, type, 0, this.room, 0));
+    const [near, far] = new Int32Array(this.room.buffer, 0, 2);
     return { near, far };
   }
 

@@ -262,6 +262,51 @@ async function breathe(pulse: Client): Promise<void> {
   while (!head.endsWith('\r\n\r\n')) head += String(await pulse.take(1));
 }
 
+describe('http, told to stop', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s lets requests be answered, and ends',
+    async (signal) => {
+      const guest = await start('http');
+      const idle = await Client.connect(guest.port);
+      expect(statusOf(await exchangePage(idle))).toBe(200);
+      const busy = await Client.connect(guest.port);
+      await busy.send(`${POST}Content-Length: 6\r\n\r\nabc`);
+      await exchangePage(idle);
+      const ended = guest.stop(signal);
+      expect((await idle.takeAll()).toString()).toBe('');
+      idle.close();
+      await expect(Client.connect(guest.port)).rejects.toThrow('ECONNREFUSED');
+      await busy.send('def');
+      const answer = (await busy.takeAll()).toString();
+      expect(answer).toContain('Connection: close\r\n\r\nabcdef');
+      busy.close();
+      expect(await ended).toBe(0);
+    },
+  );
+
+  test('a second SIGTERM ends it at once', async () => {
+    const guest = await start('http');
+    const idle = await Client.connect(guest.port);
+    const busy = await Client.connect(guest.port);
+    await busy.send(`${POST}Content-Length: 6\r\n\r\nabc`);
+    await exchangePage(idle);
+    const ended = guest.stop();
+    await idle.takeAll();
+    void guest.stop();
+    expect(await ended).toBe(143);
+    idle.close();
+    busy.close();
+  });
+});
+
+/** Asks for the page, and takes the answer; the connection stays. */
+async function exchangePage(client: Client): Promise<string> {
+  await client.send(`${GET}\r\n`);
+  let answer = '';
+  while (!answer.endsWith('sandbox.\n')) answer += String(await client.take(1));
+  return answer;
+}
+
 /** As `ask`, in two segments. */
 async function askInTwo(port: number, text: string): Promise<string> {
   const pulse = await Client.connect(port);

@@ -22,6 +22,7 @@ import { PAGE_BYTES, type Shape } from '../support/driver.js';
 import {
   type Scene,
   hostileRows,
+  sceneOptions,
   setScene,
   validArguments,
   writeInputs,
@@ -42,7 +43,7 @@ const eventfd = (driven: Driven, initval = 0): Promise<number> =>
 
 describe('B23: numbers that are not open, on every import', () => {
   test.each<Shape>(['long', 'short'])('%s forms', async (shape) => {
-    await withDriven({ shape, net: LOOPBACK }, async (driven) => {
+    await withDriven(sceneOptions({ shape }), async (driven) => {
       const scene = await setScene(driven);
       const closed = await eventfd(driven);
       expect(await driven.call('fd_close', closed)).toBe(0);
@@ -85,6 +86,18 @@ describe('B24: the right number, the wrong type', () => {
     epoll_pwait2: [INVAL, INVAL, INVAL, INVAL, 0, INVAL],
     fd_seek: [SPIPE, SPIPE, SPIPE, SPIPE, SPIPE, SPIPE],
     fd_tell: [SPIPE, SPIPE, SPIPE, SPIPE, SPIPE, SPIPE],
+    accept4: [NOTSOCK, AGAIN, INVAL, NOTSUP, NOTSOCK, NOTSOCK],
+    recv: [NOTSOCK, NOTCONN, 0, AGAIN, NOTSOCK, NOTSOCK],
+    recvfrom: [NOTSOCK, NOTCONN, 0, AGAIN, NOTSOCK, NOTSOCK],
+    recvmsg: [NOTSOCK, NOTCONN, 0, AGAIN, NOTSOCK, NOTSOCK],
+    send: [NOTSOCK, PIPE, 0, DESTADDRREQ, NOTSOCK, NOTSOCK],
+    sendmsg: [NOTSOCK, PIPE, 0, DESTADDRREQ, NOTSOCK, NOTSOCK],
+    listen: [NOTSOCK, 0, INVAL, NOTSUP, NOTSOCK, NOTSOCK],
+    bind: [NOTSOCK, INVAL, INVAL, INVAL, NOTSOCK, NOTSOCK],
+    getpeername: [NOTSOCK, NOTCONN, 0, NOTCONN, NOTSOCK, NOTSOCK],
+    getsockname: [NOTSOCK, 0, 0, 0, NOTSOCK, NOTSOCK],
+    getsockopt: [NOTSOCK, 0, 0, 0, NOTSOCK, NOTSOCK],
+    setsockopt: [NOTSOCK, 0, 0, 0, NOTSOCK, NOTSOCK],
     sock_shutdown: [NOTSOCK, 0, 0, NOTCONN, NOTSOCK, NOTSOCK],
   };
 
@@ -98,7 +111,7 @@ describe('B24: the right number, the wrong type', () => {
   ];
 
   test('on every call that needs one type', async () => {
-    await withDriven({ net: LOOPBACK }, async (driven) => {
+    await withDriven(sceneOptions(), async (driven) => {
       const scene = await setScene(driven);
       for (const [name, expected] of Object.entries(MATRIX)) {
         const named = hostileRows('long').find(({ row }) => row.name === name);
@@ -112,7 +125,7 @@ describe('B24: the right number, the wrong type', () => {
   });
 
   test('epoll_ctl on an epoll of each type; reading and writing what has no bytes', async () => {
-    await withDriven({ net: LOOPBACK }, async (driven) => {
+    await withDriven(sceneOptions(), async (driven) => {
       const scene = await setScene(driven);
       const all = kinds(scene);
       const add = (epfd: number, fd: number) =>
@@ -150,7 +163,7 @@ describe('fd_renumber', () => {
   });
 
   test('B25: onto an epoll, a listener and stdio; opening and accepting work after it', async () => {
-    await withDriven({ net: LOOPBACK }, async (driven) => {
+    await withDriven(sceneOptions(), async (driven) => {
       const scene = await setScene(driven);
       await driven.calls(iovecs(IOVS, [[DATA, 8]]));
       for (const target of [scene.epoll, scene.datagram, 0, 1, 2]) {

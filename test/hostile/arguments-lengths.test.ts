@@ -13,6 +13,7 @@ import {
   MEMORY_END,
   UNREAD,
   hostileRows,
+  sceneOptions,
   setScene,
   validArguments,
 } from '../support/scene.js';
@@ -45,12 +46,14 @@ describe('arrays of buffers', () => {
     'sock_send',
     'sock_recv_from',
     'sock_send_to',
+    'channel_send',
+    'channel_recv',
   ];
   const LENGTHS = new Set(['iovs_len', 'ri_data_len', 'si_data_len']);
 
   test('B5, B6, B13: more than IOV_MAX of them are INVAL, whatever their bytes come to', async () => {
     const counts = [1025, 10_000, 0x2000_0000, 0x2000_0001, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
-    await withDriven({ net: LOOPBACK }, async (driven) => {
+    await withDriven(sceneOptions(), async (driven) => {
       const scene = await setScene(driven);
       const seen: string[] = [];
       for (const named of hostileRows('long')) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { EFD_NONBLOCK } from '#host/abi/epoll.js';
 import { Errno } from '#host/errno.js';
 
-import { type Call, type Driven, LOOPBACK, withDriven } from '../support/driven.js';
+import { type Call, type Driven, withDriven } from '../support/driven.js';
 import type { NamedRow, Shape } from '../support/driver.js';
 import {
   FILL_MARKERS,
@@ -15,18 +15,24 @@ import {
   isPointer,
   pointedBytes,
   resultAt,
+  sceneOptions,
   setScene,
   validArguments,
   writeInputs,
 } from '../support/scene.js';
 
-const OPTIONS = { net: LOOPBACK, args: ['guest', 'a'], env: { NAME: 'value' } };
+const OPTIONS = { args: ['guest', 'a'], env: { NAME: 'value' } };
 
 /** Rows whose answer is a new descriptor, and the position of its slot. */
 const OPENING: Readonly<Record<string, number>> = {
   sock_open: 2,
   epoll_create1: 1,
   eventfd: 2,
+  socket: 3,
+  socketpair: 3,
+  timerfd_create: 2,
+  signalfd: 2,
+  pipe2: 1,
 };
 
 /** What valid arguments are answered where that is not SUCCESS. */
@@ -37,6 +43,10 @@ const ANSWERS: Readonly<Record<string, number>> = {
   sock_accept: Errno.AGAIN,
   fd_seek: Errno.SPIPE,
   fd_tell: Errno.SPIPE,
+  bind: Errno.INVAL,
+  connect: Errno.ISCONN,
+  accept4: Errno.AGAIN,
+  channel_recv: Errno.AGAIN,
 };
 
 /** Rows that look at memory. */
@@ -58,8 +68,11 @@ async function callValid(
   const errno = await driven.call(name, ...args);
   const slot = OPENING[name];
   if (errno === 0 && slot !== undefined) {
-    const fd = await driven.u32(Number(args[slot]));
-    expect(await driven.call('fd_close', fd)).toBe(0);
+    const opened = Object.keys(named.row.parameters)[slot] === 'result.fds' ? [0, 4] : [0];
+    for (const offset of opened) {
+      const fd = await driven.u32(Number(args[slot]) + offset);
+      expect(await driven.call('fd_close', fd)).toBe(0);
+    }
   }
   return errno;
 }
@@ -84,7 +97,7 @@ function hostileCalls(scene: Scene, named: NamedRow): { call: Call; what: string
 
 describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s forms', (shape) => {
   test('B1–B4, B7, B8: outside memory is FAULT, writes nothing, opens nothing', async () => {
-    await withDriven({ ...OPTIONS, shape }, async (driven) => {
+    await withDriven(sceneOptions({ ...OPTIONS, shape }), async (driven) => {
       const scene = await setScene(driven);
       const lowest = await nextDescriptor(driven);
       await driven.calls(FILL_MARKERS);
@@ -105,7 +118,7 @@ describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s fo
   });
 
   test('B2: the last bytes of memory are as good as any', async () => {
-    await withDriven({ ...OPTIONS, shape }, async (driven) => {
+    await withDriven(sceneOptions({ ...OPTIONS, shape }), async (driven) => {
       const scene = await setScene(driven);
       const faults: string[] = [];
       for (const named of pointerRows(shape)) {
@@ -124,7 +137,7 @@ describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s fo
   });
 
   test('B9: pointers at every offset from 0 to 7 are answered alike', async () => {
-    await withDriven({ ...OPTIONS, shape }, async (driven) => {
+    await withDriven(sceneOptions({ ...OPTIONS, shape }), async (driven) => {
       const scene = await setScene(driven);
       for (let shift = 0; shift < 8; shift++) {
         await writeInputs(driven, scene, shift);
@@ -140,7 +153,7 @@ describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s fo
 });
 
 test.each([[1], [0]])('B18, B20: every import sees memory that grew by %d pages', async (pages) => {
-  await withDriven(OPTIONS, async (driven) => {
+  await withDriven(sceneOptions(OPTIONS), async (driven) => {
     const scene = await setScene(driven);
     for (const named of pointerRows('long')) {
       const { name } = named.row;

@@ -87,7 +87,7 @@ describe.each(FULL)('B70, E26: epoll_ctl fails with %i', (linux, wasi) => {
     expect(ready(guest, epfd)).toEqual([first]);
     expect(add(guest, epfd, second)).toBe(Errno.SUCCESS);
     expect(add(guest, epfd, second)).toBe(Errno.EXIST);
-    expect(ready(guest, epfd).toSorted()).toEqual([first, second].toSorted());
+    expect(new Set(ready(guest, epfd))).toEqual(new Set([first, second]));
   });
 
   test('poll_oneoff says so for that subscription alone, and recovers', () => {
@@ -95,7 +95,9 @@ describe.each(FULL)('B70, E26: epoll_ctl fails with %i', (linux, wasi) => {
     const fds = [readable(guest), readable(guest), readable(guest)];
     const [errno, events] = pollOneoff(guest, fds);
     expect(errno).toBe(Errno.SUCCESS);
-    expect(events.map(([, error]) => error).toSorted()).toEqual([0, 0, wasi].toSorted());
+    expect(events).toHaveLength(3);
+    expect(events.filter(([, error]) => error === wasi)).toHaveLength(1);
+    expect(events.filter(([, error]) => error === 0)).toHaveLength(2);
     expect(pollOneoff(guest, fds)).toEqual([0, fds.map((fd) => [fd, 0])]);
   });
 });

@@ -17,9 +17,15 @@ import { readModule } from '#host/wasm/reader.js';
 
 import { sandpoll } from '../support/cli.js';
 import { leakedSince, openDescriptors } from '../support/descriptors.js';
-import { type Call, LISTENER, LOOPBACK, startDriven, withDriven } from '../support/driven.js';
+import { type Call, LISTENER, startDriven, withDriven } from '../support/driven.js';
 import { withFiles } from '../support/files.js';
-import { hostileRows, setScene, validArguments, writeInputs } from '../support/scene.js';
+import {
+  hostileRows,
+  sceneOptions,
+  setScene,
+  validArguments,
+  writeInputs,
+} from '../support/scene.js';
 import { ROOT } from '../support/sources.js';
 import { wat } from '../wasm/wat.js';
 
@@ -69,7 +75,7 @@ describe('B16: memories', () => {
   });
 
   test('shared ones of its own work as others do', async () => {
-    await withDriven({ memory: '3 4 shared', net: LOOPBACK }, async (driven) => {
+    await withDriven(sceneOptions({ memory: '3 4 shared' }), async (driven) => {
       const scene = await setScene(driven);
       for (const named of hostileRows('long')) {
         const { name } = named.row;
@@ -306,7 +312,7 @@ describe('B84: killed in the middle of each import', () => {
 
   test.each(rows)('$name', async ({ named }) => {
     const before = openDescriptors();
-    const { driven, guest, reported } = await startDriven({ net: LOOPBACK });
+    const { driven, guest, reported } = await startDriven(sceneOptions());
     const scene = await setScene(driven);
     await writeInputs(driven, scene);
     const heard = reported();

@@ -137,6 +137,19 @@ const WAITING: readonly State[] = [
     await driven.calls(iovecs(IOVS, [[DATA, 8]]));
     return ['fd_read', fd, IOVS, 1, OUT];
   }),
+  waiting('fd_read of a timer that is not armed', async (driven) => {
+    await driven.call('timerfd_create', 1, 0, OUT);
+    const fd = await driven.u32(OUT);
+    await driven.calls(iovecs(IOVS, [[DATA, 8]]));
+    return ['fd_read', fd, IOVS, 1, OUT];
+  }),
+  waiting('fd_read of a signalfd', async (driven) => {
+    await driven.call('store64', DATA, -1n);
+    await driven.call('signalfd', DATA, 0, OUT);
+    const fd = await driven.u32(OUT);
+    await driven.calls(iovecs(IOVS, [[DATA, 128]]));
+    return ['fd_read', fd, IOVS, 1, OUT];
+  }),
   waiting('sock_send to a peer that never reads', async (driven) => {
     const { fd } = await driven.accept(0);
     return flooding(driven, (iovs, count) => ['sock_send', fd, iovs, count, 0, OUT]);

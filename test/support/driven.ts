@@ -2,6 +2,7 @@
 import { type Socket, connect } from 'node:net';
 
 import {
+  type ChannelEnd,
   type NetGrants,
   DEFAULT_LIMITS,
   NO_GRANTS,
@@ -34,9 +35,12 @@ export interface DrivenOptions {
   /** Pages of memory, as WebAssembly text has limits. */
   readonly memory?: string;
   readonly net?: NetGrants;
+  readonly resolve?: readonly string[];
   readonly limits?: Partial<Limits>;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** The first is descriptor 4; the connection that drives the guest comes after the last. */
+  readonly channels?: Readonly<Record<string, ChannelEnd>>;
 }
 
 /** A driver guest somewhere: in this process or another. */
@@ -207,11 +211,13 @@ export async function startDriven(options: DrivenOptions = {}): Promise<Local> {
     bytes: driverModule(shape, memory),
     name: 'driver.wasm',
     listen: [parseListen('127.0.0.1:0')],
+    channels: options.channels ?? {},
     grants: {
       ...NO_GRANTS,
       args,
       env,
       net: options.net ?? NO_GRANTS.net,
+      resolve: options.resolve ?? NO_GRANTS.resolve,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
     },
     onReport: (line) => {

@@ -5,6 +5,7 @@
  * The operations are every imported function (one row for each name: see `shape`), and a few
  * on memory. Page 0 is the driver's own; tests have the rest.
  */
+import { Errno } from '#host/errno.js';
 import { type ImportRow, rowType } from '#host/imports/call.js';
 import { IMPORT_MODULES } from '#host/imports/index.js';
 
@@ -111,13 +112,18 @@ function callBody({ row }: NamedRow): string {
   return results[0] === 'f64' ? `(i64.reinterpret_f64 ${call})` : `(i64.extend_i32_u ${call})`;
 }
 
-/** Moves `$len` bytes at `$at` over the connection; a peer that is gone is the end, as 0. */
+/**
+ * Moves `$len` bytes at `$at` over the connection; a peer that is gone is the end, as 0. A signal
+ * that nobody takes is for the calls of a test, not for these.
+ */
 function transfer(name: string, call: string): string {
   return `(func $${name} (param $at i32) (param $len i32)
     (local $errno i32)
     (i32.store (i32.const ${IOVEC}) (local.get $at))
     (i32.store (i32.const ${IOVEC + 4}) (local.get $len))
-    (local.set $errno ${call})
+    (loop $interrupted
+      (local.set $errno ${call})
+      (br_if $interrupted (i32.eq (local.get $errno) (i32.const ${Errno.INTR}))))
     (if (i32.or (local.get $errno) (i32.ne (i32.load (i32.const ${SIZE})) (local.get $len)))
       (then (call $proc_exit (local.get $errno)) unreachable)))`;
 }
@@ -134,9 +140,9 @@ function start(shape: Shape): string {
     (if ${acceptCall(shape)} (then unreachable))
     (global.set $control (i32.load (i32.const ${SIZE})))
     (loop $batch
-      (call $receive (i32.const ${COUNT}) (i32.const 4))
+      (call $control.receive (i32.const ${COUNT}) (i32.const 4))
       (local.set $count (i32.load (i32.const ${COUNT})))
-      (call $receive (i32.const ${RECORDS})
+      (call $control.receive (i32.const ${RECORDS})
         (i32.mul (local.get $count) (i32.const ${RECORD_BYTES})))
       (local.set $index (i32.const 0))
       (loop $record
@@ -148,7 +154,7 @@ function start(shape: Shape): string {
               (i32.mul (local.get $index) (i32.const ${RECORD_BYTES})))))
         (local.set $index (i32.add (local.get $index) (i32.const 1)))
         (br_if $record (i32.lt_u (local.get $index) (local.get $count))))
-      (call $send (i32.const ${RESULTS}) (i32.shl (local.get $count) (i32.const 3)))
+      (call $control.send (i32.const ${RESULTS}) (i32.shl (local.get $count) (i32.const 3)))
       (br $batch)))`;
 }
 
@@ -184,7 +190,7 @@ function assemble(shape: Shape, memory: string): Uint8Array {
     (func $recurse (param $depth i32)
       (call $recurse (i32.add (local.get $depth) (i32.const 1))))
     ${functions.join('\n')}
-    ${transfer('receive', RECEIVE)}
-    ${transfer('send', SEND)}
+    ${transfer('control.receive', RECEIVE)}
+    ${transfer('control.send', SEND)}
     ${start(shape)})`);
 }

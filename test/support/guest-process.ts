@@ -30,6 +30,11 @@ export class GuestProcess {
     return this.#output.stderr;
   }
 
+  /** Waits until standard output has what `pattern` describes: true; false if it ends before. */
+  async printed(pattern: RegExp): Promise<boolean> {
+    return this.#output.printed(pattern);
+  }
+
   /** The names of the calls that `--trace` has told of. */
   calls(): readonly string[] {
     return this.stderr.match(/^\w+(?=\()/gmu) ?? [];
@@ -40,9 +45,9 @@ export class GuestProcess {
     return readdirSync(`/proc/${this.#child.pid}/fd`).length;
   }
 
-  /** Ends it with SIGTERM, if it has not ended by itself; the promise is of its exit status. */
-  async stop(): Promise<number | null> {
-    this.#child.kill('SIGTERM');
+  /** Ends it with a signal, if it has not ended by itself; the promise is of its exit status. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.#child.kill(signal);
     return this.#output.status;
   }
 }
@@ -51,11 +56,26 @@ class Output {
   stdout = '';
   stderr = '';
   readonly status: Promise<number | null>;
+  readonly #child: ChildProcess;
 
   constructor(child: ChildProcess) {
+    this.#child = child;
     child.stdout?.on('data', (chunk) => (this.stdout += String(chunk)));
     child.stderr?.on('data', (chunk) => (this.stderr += String(chunk)));
     this.status = once(child, 'close').then(([status]) => status as number | null);
+  }
+
+  async printed(pattern: RegExp): Promise<boolean> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!pattern.test(this.stdout)) return;
+        this.#child.stdout?.off('data', look);
+        resolve(true);
+      };
+      this.#child.stdout?.on('data', look);
+      look();
+      void this.status.then(() => resolve(pattern.test(this.stdout)));
+    });
   }
 }
 

@@ -8,11 +8,16 @@ import {
   EPOLLIN,
   EPOLL_CTL_ADD,
   EPOLL_CTL_MOD,
+  Itimerspec,
 } from '#host/abi/epoll.js';
+import { MSG_PEEK, Msghdr, SockaddrIn } from '#host/abi/socket.js';
+import { Addrinfo } from '#host/abi/wasmedge.js';
+import { AF_INET, AF_UNIX } from '#host/address.js';
 import type { ParameterKind } from '#host/imports/call.js';
+import { createChannel } from '#host/index.js';
 import { PENDING_NAMES } from '#host/imports/preview1/pending.js';
 
-import { type Call, type Driven, LISTENER } from './driven.js';
+import { type Call, type Driven, type DrivenOptions, LISTENER, LOOPBACK } from './driven.js';
 import { PAGE_BYTES, type NamedRow, type Shape, rowsOf } from './driver.js';
 
 /** Guests of these tests have three pages: the driver's, the arguments', and one of markers. */
@@ -30,6 +35,15 @@ const SUBSCRIPTION = 0x600;
 const EVENT = 0x700;
 const TIMESPEC = 0x800;
 const LENGTH = 0x900;
+const SOCKADDR = 0xa00;
+const ADDRLEN = 0xb00;
+const MSG = 0xc00;
+const NODE = 0xd00;
+const SERVICE = 0xd20;
+const HINTS = 0xd40;
+const RES = 0xd60;
+const ITIMERSPEC = 0xd80;
+const MASK = 0xdc0;
 const OUT = 0x1000;
 /** Bytes of each result's slot, and where the slots end. */
 const SLOT_BYTES = 256;
@@ -38,12 +52,18 @@ export const OUT_END = OUT_BEGIN + 16 * SLOT_BYTES;
 
 export const PEER_BYTES = 64;
 
+/** The descriptor of the first channel. */
+const CHANNEL = LISTENER + 1;
+
 export interface Scene {
   readonly stream: number;
   readonly datagram: number;
   readonly epoll: number;
+  readonly timer: number;
   /** An eventfd that stays readable: a semaphore of many. */
   readonly event: number;
+  /** A channel whose other end nobody reads. */
+  readonly channel: number;
   /** Bytes of the pointers and of the text that args_get and environ_get write. */
   readonly listBytes: Readonly<Record<string, number>>;
 }
@@ -59,6 +79,15 @@ const INPUTS: Readonly<Record<string, number>> = {
   timeout: TIMESPEC,
   value: DATA,
   value_len: LENGTH,
+  addr: SOCKADDR,
+  addrlen: ADDRLEN,
+  msg: MSG,
+  node: NODE,
+  service: SERVICE,
+  hints: HINTS,
+  res: RES,
+  new: ITIMERSPEC,
+  mask: MASK,
 };
 
 /** Bytes behind a `ptr`, by parameter name. */
@@ -76,6 +105,19 @@ const POINTED_BYTES: Readonly<Record<string, number>> = {
   value_len: 4,
   'result.value': 4,
   'result.stat': 24,
+  addr: SockaddrIn.SIZE,
+  'result.addr': SockaddrIn.SIZE,
+  addrlen: 4,
+  msg: Msghdr.SIZE,
+  node: 9,
+  service: 2,
+  hints: Addrinfo.SIZE,
+  res: 4,
+  new: Itimerspec.SIZE,
+  old: Itimerspec.SIZE,
+  'result.current': Itimerspec.SIZE,
+  mask: 8,
+  'result.fds': 8,
   buf: 8,
 };
 
@@ -84,6 +126,11 @@ const SCALARS: Readonly<Record<string, number | bigint>> = {
   ri_data_len: 1,
   si_data_len: 1,
   buf_len: 8,
+  len: 8,
+  addrlen: SockaddrIn.SIZE,
+  type: 1,
+  node_len: 9,
+  service_len: 2,
   // PEEK: a call leaves all as it found it.
   ri_flags: 1,
   op: EPOLL_CTL_MOD,
@@ -98,6 +145,24 @@ const SCALARS: Readonly<Record<string, number | bigint>> = {
   how: 3,
   fs_rights_base: -1n,
   fs_rights_inheriting: -1n,
+};
+
+/** Where one name means several things: by call and parameter. */
+const CALL_SCALARS: Readonly<Record<string, number>> = {
+  // A port of the kernel's choosing: low ones need rights.
+  'sock_bind port': 0,
+  'socket domain': AF_INET,
+  'socketpair domain': AF_UNIX,
+  'getsockopt level': 1,
+  'getsockopt name': 2,
+  'setsockopt level': 1,
+  'setsockopt name': 2,
+  'recv flags': MSG_PEEK,
+  'recvfrom flags': MSG_PEEK,
+  'recvmsg flags': MSG_PEEK,
+  'shutdown how': 2,
+  // No descriptor goes along.
+  'channel_send passed': -1,
 };
 
 /** What ends the guest or takes no pointer to anything; tested on their own. */
@@ -122,16 +187,19 @@ export function pointedBytes(scene: Scene, name: string, kind: ParameterKind): n
   return bytes;
 }
 
+const LISTENERS_OWN = new Set(['sock_accept', 'sock_listen', 'accept4', 'listen']);
+
 function descriptor(scene: Scene, call: string, parameter: string): number {
   if (parameter === 'epfd') return scene.epoll;
-  if (call === 'sock_accept' || call === 'sock_listen') return LISTENER;
+  if (LISTENERS_OWN.has(call)) return LISTENER;
+  if (call.startsWith('timerfd_')) return scene.timer;
+  if (call.startsWith('channel_')) return scene.channel;
   if (call === 'epoll_ctl' || call === 'fd_read' || call === 'fd_write') return scene.event;
   return scene.stream;
 }
 
 function scalar(call: string, parameter: string): number | bigint {
-  // A port of the kernel's choosing: low ones need rights.
-  return call === 'sock_bind' ? 0 : (SCALARS[parameter] ?? 0);
+  return CALL_SCALARS[`${call} ${parameter}`] ?? SCALARS[parameter] ?? 0;
 }
 
 /** Arguments with which a row works, all pointers `shift` bytes off their alignment. */
@@ -163,7 +231,7 @@ export const LOOK_AT_MARKERS: readonly Call[] = [
 /** Writes what the arguments point to. */
 export async function writeInputs(driven: Driven, scene: Scene, shift = 0): Promise<void> {
   const base = BASE + shift;
-  const bytes = new Uint8Array(LENGTH + 8);
+  const bytes = new Uint8Array(MASK + 8);
   const view = new DataView(bytes.buffer);
   view.setUint32(IOVS, base + DATA, true);
   view.setUint32(IOVS + 4, 8, true);
@@ -178,6 +246,13 @@ export async function writeInputs(driven: Driven, scene: Scene, shift = 0): Prom
   view.setUint32(EVENT, EPOLLIN, true);
   view.setBigUint64(EVENT + 8, 0xfedc_ba98_7654_3210n, true);
   view.setUint32(LENGTH, 4, true);
+  SockaddrIn.family.set(view, SOCKADDR, AF_INET);
+  bytes.set([127, 0, 0, 1], SOCKADDR + SockaddrIn.addr.offset);
+  view.setUint32(ADDRLEN, SockaddrIn.SIZE, true);
+  Msghdr.iov.set(view, MSG, base + IOVS);
+  Msghdr.iovlen.set(view, MSG, 1);
+  bytes.set(new TextEncoder().encode('127.0.0.1'), NODE);
+  bytes.set(new TextEncoder().encode('80'), SERVICE);
   await driven.write(base, bytes);
 }
 
@@ -186,6 +261,12 @@ async function opened(driven: Driven, name: string, ...args: number[]): Promise<
   const errno = await driven.call(name, ...args, out);
   if (errno !== 0) throw new Error(`${name} of the scene failed with ${errno}`);
   return driven.u32(out);
+}
+
+/** What a guest for a scene is started with: loopback, and both ends of a channel. */
+export function sceneOptions(more: DrivenOptions = {}): DrivenOptions {
+  const [channel, other] = createChannel();
+  return { net: LOOPBACK, ...more, channels: { channel, other } };
 }
 
 async function listBytes(driven: Driven): Promise<Record<string, number>> {
@@ -199,8 +280,8 @@ async function listBytes(driven: Driven): Promise<Record<string, number>> {
 }
 
 /**
- * Sets the scene: all descriptors NONBLOCK, the stream with `PEER_BYTES` unread bytes. Needs the
- * net grants of loopback.
+ * Sets the scene: all descriptors NONBLOCK, the stream with `PEER_BYTES` unread bytes. The guest
+ * was started with `sceneOptions`.
  */
 export async function setScene(driven: Driven): Promise<Scene> {
   const { fd: stream, peer } = await driven.accept(0);
@@ -208,7 +289,9 @@ export async function setScene(driven: Driven): Promise<Scene> {
     stream,
     datagram: await opened(driven, 'sock_open', 1, 1),
     epoll: await opened(driven, 'epoll_create1', 0),
+    timer: await opened(driven, 'timerfd_create', 1, 0),
     event: await opened(driven, 'eventfd', 1_000_000, EFD_SEMAPHORE | EFD_NONBLOCK),
+    channel: CHANNEL,
     listBytes: await listBytes(driven),
   };
   await writeInputs(driven, scene);
@@ -216,7 +299,7 @@ export async function setScene(driven: Driven): Promise<Scene> {
   // Blocking until the first byte is there.
   await driven.call('sock_recv', stream, BASE + IOVS, 1, 1, resultAt(0), resultAt(1));
   await driven.write(BASE + DATA, Uint8Array.from([1, 0, 0, 0, 0, 0, 0, 0]));
-  for (const fd of [LISTENER, stream, scene.datagram]) {
+  for (const fd of [LISTENER, stream, scene.datagram, CHANNEL]) {
     await driven.call('fd_fdstat_set_flags', fd, 4);
   }
   await driven.call('epoll_ctl', scene.epoll, EPOLL_CTL_ADD, scene.event, BASE + EVENT);

@@ -57,7 +57,7 @@ export interface Polled {
   readonly events: readonly Happened[];
 }
 
-function happened(bytes: Uint8Array): Happened[] {
+export function happened(bytes: Uint8Array): Happened[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: bytes.length / Event.SIZE }, (_each, index) => {
     const at = index * Event.SIZE;

@@ -57,6 +57,14 @@ class Timespec {
 }
 
 @unmanaged
+class Itimerspec {
+  intervalSeconds: i64;
+  intervalNanoseconds: i64;
+  valueSeconds: i64;
+  valueNanoseconds: i64;
+}
+
+@unmanaged
 class Address {
   buf: u32;
   len: u32;
@@ -78,6 +86,59 @@ class Timeval {
 class Linger {
   onoff: u32;
   lingerSeconds: u32;
+}
+
+@unmanaged
+class SockaddrIn {
+  family: u16;
+  port: u16;
+  addr: u32;
+}
+
+/** The address is 16 bytes: `addr` and what lies before `scopeId`. */
+@unmanaged
+class SockaddrIn6 {
+  family: u16;
+  port: u16;
+  flowinfo: u32;
+  addr: u32;
+  addr1: u32;
+  addr2: u32;
+  addr3: u32;
+  scopeId: u32;
+}
+
+@unmanaged
+class SockaddrUn {
+  family: u16;
+  path: u8;
+}
+
+@unmanaged
+class Msghdr {
+  name: u32;
+  namelen: u32;
+  iov: u32;
+  iovlen: u32;
+  control: u32;
+  controllen: u32;
+  flags: u32;
+}
+
+@unmanaged
+class IpMreqn {
+  multiaddr: u32;
+  address: u32;
+  ifindex: u32;
+}
+
+@unmanaged
+class Ipv6Mreq {
+  multiaddr: u32;
+  multiaddr1: u32;
+  multiaddr2: u32;
+  multiaddr3: u32;
+  ifindex: u32;
 }
 
 function line(field: string, offset: usize): void {
@@ -111,6 +172,10 @@ function others(): void {
   line('EpollEvent.data', offsetof<EpollEvent>('data'));
   line('Timespec.seconds', offsetof<Timespec>('seconds'));
   line('Timespec.nanoseconds', offsetof<Timespec>('nanoseconds'));
+  line('Itimerspec.intervalSeconds', offsetof<Itimerspec>('intervalSeconds'));
+  line('Itimerspec.intervalNanoseconds', offsetof<Itimerspec>('intervalNanoseconds'));
+  line('Itimerspec.valueSeconds', offsetof<Itimerspec>('valueSeconds'));
+  line('Itimerspec.valueNanoseconds', offsetof<Itimerspec>('valueNanoseconds'));
   line('Address.buf', offsetof<Address>('buf'));
   line('Address.len', offsetof<Address>('len'));
   line('AddressV2.family', offsetof<AddressV2>('family'));
@@ -121,6 +186,32 @@ function others(): void {
   line('Linger.lingerSeconds', offsetof<Linger>('lingerSeconds'));
 }
 
+function sockets(): void {
+  line('SockaddrIn.family', offsetof<SockaddrIn>('family'));
+  line('SockaddrIn.port', offsetof<SockaddrIn>('port'));
+  line('SockaddrIn.addr', offsetof<SockaddrIn>('addr'));
+  line('SockaddrIn6.family', offsetof<SockaddrIn6>('family'));
+  line('SockaddrIn6.port', offsetof<SockaddrIn6>('port'));
+  line('SockaddrIn6.flowinfo', offsetof<SockaddrIn6>('flowinfo'));
+  line('SockaddrIn6.addr', offsetof<SockaddrIn6>('addr'));
+  line('SockaddrIn6.scopeId', offsetof<SockaddrIn6>('scopeId'));
+  line('SockaddrUn.family', offsetof<SockaddrUn>('family'));
+  line('SockaddrUn.path', offsetof<SockaddrUn>('path'));
+  line('Msghdr.name', offsetof<Msghdr>('name'));
+  line('Msghdr.namelen', offsetof<Msghdr>('namelen'));
+  line('Msghdr.iov', offsetof<Msghdr>('iov'));
+  line('Msghdr.iovlen', offsetof<Msghdr>('iovlen'));
+  line('Msghdr.control', offsetof<Msghdr>('control'));
+  line('Msghdr.controllen', offsetof<Msghdr>('controllen'));
+  line('Msghdr.flags', offsetof<Msghdr>('flags'));
+  line('IpMreqn.multiaddr', offsetof<IpMreqn>('multiaddr'));
+  line('IpMreqn.address', offsetof<IpMreqn>('address'));
+  line('IpMreqn.ifindex', offsetof<IpMreqn>('ifindex'));
+  line('Ipv6Mreq.multiaddr', offsetof<Ipv6Mreq>('multiaddr'));
+  line('Ipv6Mreq.ifindex', offsetof<Ipv6Mreq>('ifindex'));
+}
+
 preview1();
 others();
+sockets();
 exit(0);

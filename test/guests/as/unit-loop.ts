@@ -102,6 +102,37 @@ class Victim extends Handler {
   }
 }
 
+/** Stops the loop while others are ready in the same batch, and is ready for ever itself. */
+class Interrupter extends Handler {
+  calls: i32 = 0;
+
+  onEvents(events: i32): void {
+    this.calls += 1;
+    this.loop.stop();
+  }
+}
+
+function testStop(poller: Poller, name: string): void {
+  const loop = new EventLoop(poller);
+  const interrupters = new Array<Interrupter>();
+  for (let i = 0; i < 3; i++) {
+    const interrupter = new Interrupter(loop);
+    interrupter.fd = connectPair();
+    interrupters.push(interrupter);
+    send(farEnd, BYTE, 1);
+    loop.watch(interrupter, Events.IN);
+  }
+  loop.stop();
+  checkSame(interrupters[0].calls, 0, name + ' is not running');
+  checkSame(loop.run(), 0, name + ' runs, although it was stopped when it did not');
+  for (let i = 0; i < 3; i++) checkSame(interrupters[i].calls, 1, name + ' ends its batch first');
+  checkSame(loop.size, 3, name + ' stops with handlers left');
+  for (let i = 0; i < 3; i++) loop.rearm(interrupters[i]);
+  checkSame(loop.run(), 0, name + ' runs again');
+  checkSame(interrupters[0].calls, 2, name + ' goes on where it was');
+  for (let i = 0; i < 3; i++) loop.close(interrupters[i]);
+}
+
 function testStaleEvents(poller: Poller, name: string): void {
   const loop = new EventLoop(poller);
   const scene = new Scene();
@@ -186,6 +217,9 @@ checkSame(localAddress(listener, address), 0, 'it has a port');
 testStaleEvents(new EpollPoller(Trigger.LEVEL), 'epoll, level-triggered,');
 testStaleEvents(new EpollPoller(Trigger.EDGE), 'epoll, edge-triggered,');
 testStaleEvents(new PollPoller(), 'poll');
+testStop(new EpollPoller(Trigger.LEVEL), 'epoll, level-triggered,');
+testStop(new EpollPoller(Trigger.EDGE), 'epoll, edge-triggered,');
+testStop(new PollPoller(), 'poll');
 testConnect(new EpollPoller(Trigger.LEVEL), 'epoll, level-triggered,');
 testConnect(new EpollPoller(Trigger.EDGE), 'epoll, edge-triggered,');
 testConnect(new PollPoller(), 'poll');

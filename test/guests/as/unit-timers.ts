@@ -63,6 +63,61 @@ class Probe extends Timer {
 
 let calls = 0;
 
+const MANY: i32 = 100_000;
+
+class Tally {
+  calls: i32 = 0;
+  lastNs: i64 = 0;
+  unordered: i32 = 0;
+  early: i32 = 0;
+}
+
+class Counted extends Timer {
+  wasCancelled: bool = false;
+
+  constructor(readonly tally: Tally) {
+    super();
+  }
+
+  onTimeout(): void {
+    const tally = this.tally;
+    tally.calls += 1;
+    if (this.wasCancelled) tally.early += 1;
+    if (this.deadlineNs < tally.lastNs) tally.unordered += 1;
+    if (this.deadlineNs > monotonicNs()) tally.early += 1;
+    tally.lastNs = this.deadlineNs;
+  }
+}
+
+/** Arms very many timers in no order, moves some, cancels some: the others come in order. */
+function testMany(): void {
+  const dice = new Dice();
+  const loop = new EventLoop(new EpollPoller());
+  const tally = new Tally();
+  const timers = new Array<Counted>(MANY);
+  for (let i = 0; i < MANY; i++) {
+    const timer = new Counted(tally);
+    timers[i] = timer;
+    loop.arm(timer, dice.below(100_000) * 1000 + NS_PER_MS);
+  }
+  let armed = MANY;
+  for (let i = 0; i < MANY; i += 10) {
+    const timer = timers[i];
+    if (i % 20 == 0) {
+      loop.arm(timer, dice.below(100_000) * 1000 + NS_PER_MS);
+    } else {
+      loop.cancel(timer);
+      timer.wasCancelled = true;
+      armed -= 1;
+    }
+  }
+  checkSame(armed, 95_000, 'that many timers are armed');
+  checkSame(loop.run(), 0, 'the loop ends when the last of them is done');
+  checkSame(tally.calls, armed, 'every timer is called once');
+  checkSame(tally.unordered, 0, 'the timers are called in the order of their deadlines');
+  checkSame(tally.early, 0, 'no timer is called early, or after it is cancelled');
+}
+
 function testLoop(): void {
   const loop = new EventLoop(new EpollPoller());
   const late = new Probe(loop);
@@ -85,4 +140,5 @@ function testLoop(): void {
 
 testHeap();
 testLoop();
+testMany();
 finish();

@@ -1,0 +1,69 @@
+/** The C library for guests: ordinary Linux programs, compiled unchanged. */
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { afterEach, expect, test } from 'vitest';
+
+import { type CServer, compileC, guestCommand, startServer } from '../support/c-program.js';
+import { Client } from '../support/client.js';
+import { withFiles } from '../support/files.js';
+import { ROOT } from '../support/sources.js';
+
+const servers: CServer[] = [];
+
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map(async (server) => server.stop()));
+});
+
+async function serve(wasm: string, ...args: string[]): Promise<number> {
+  const server = await startServer(guestCommand(wasm, ...args));
+  servers.push(server);
+  return server.port;
+}
+
+const CHECK = ['guest/c/build-guests.mjs', '--check'];
+const check = spawnSync(process.execPath, CHECK, { cwd: ROOT, encoding: 'utf8' });
+const SKIPPED = 77;
+const why = check.status === SKIPPED ? ` (not here: ${check.stderr.trim()})` : '';
+
+test.skipIf(why !== '')(`the committed guests are what their sources give${why}`, () => {
+  expect(check.stderr).toBe('');
+  expect(check.status).toBe(0);
+});
+
+test.each(['library', 'inet'])('%s.c answers in a guest as it does on Linux', async (name) => {
+  await withFiles({}, async (folder) => {
+    compileC([`test/guests/c/${name}.c`], `${folder}/${name}`);
+    const run = ([file = '', ...args]: readonly string[]) =>
+      spawnSync(file, args, { cwd: ROOT, encoding: 'utf8' });
+    const native = run([`${folder}/${name}`]);
+    const guest = run(guestCommand(`test/guests/c/${name}.wasm`));
+    expect(guest.stdout).toBe(native.stdout);
+    expect(guest.status).toBe(0);
+    // A program that says nothing would be equal too.
+    expect(native.stdout.split('\n').length).toBeGreaterThan(80);
+  });
+});
+
+test.each(['lt', 'et'])('the echo server of the benchmark, unchanged: %s', async (mode) => {
+  const port = await serve('test/bench/c/echo.wasm', mode);
+  const clients = await Promise.all(Array.from({ length: 50 }, async () => Client.connect(port)));
+  const answers = clients.map(async (client, i) => client.exchange(`client ${i}`));
+  expect(await Promise.all(answers)).toEqual(clients.map((_, i) => `client ${i}`));
+  const [client] = clients;
+  const bytes = randomBytes(3_000_001);
+  const sent = client?.send(bytes);
+  expect(bytes.equals((await client?.take(bytes.length)) ?? Buffer.alloc(0))).toBe(true);
+  await sent;
+  for (const each of clients) each.close();
+});
+
+test('the HTTP server of the benchmark, unchanged', async () => {
+  const port = await serve('test/bench/c/http.wasm');
+  const client = await Client.connect(port);
+  const request = 'GET / HTTP/1.1\r\nHost: here\r\n';
+  await client.send(`${request}\r\n${request}Connection: close\r\n\r\n`);
+  const answer = (await client.takeAll()).toString();
+  expect(answer.match(/^HTTP\/1\.1 200 OK\r$/gm)).toHaveLength(2);
+  expect(answer.match(/^Hello from inside the sandbox\.$/gm)).toHaveLength(2);
+  client.close();
+});
