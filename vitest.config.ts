@@ -9,6 +9,8 @@ export default defineConfig({
     exclude: ['test/bench/**'],
     // Guests are threads, and signals and descriptors belong to a process: a process each file.
     pool: 'forks',
+    // By default one core is left alone; but most of a test's time here is waiting.
+    maxWorkers: '100%',
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: report === undefined ? ['default'] : ['default', 'json'],

@@ -61,8 +61,46 @@ export function rowType(row: ImportRow): { params: WasmType[]; results: WasmType
   return { params, results: results[row.result] };
 }
 
-type Fixed = (a?: Word, b?: Word, c?: Word, d?: Word, e?: Word, f?: Word) => number | undefined;
+type Fixed = (
+  a?: Word,
+  b?: Word,
+  c?: Word,
+  d?: Word,
+  e?: Word,
+  f?: Word,
+  g?: Word,
+  h?: Word,
+) => number | undefined;
 type Long = (...words: Word[]) => number | undefined;
+
+/** `guard` for the calls with most parameters. */
+function guardMany(call: Fixed, long: Long, fail: (thrown: unknown) => never, arity: number): Body {
+  if (arity === 7) {
+    return (a, b, c, d, e, f, g) => {
+      try {
+        return call(a, b, c, d, e, f, g);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    };
+  }
+  if (arity === 8) {
+    return (a, b, c, d, e, f, g, h) => {
+      try {
+        return call(a, b, c, d, e, f, g, h);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+    };
+  }
+  return (...words: Word[]) => {
+    try {
+      return long(...words);
+    } catch (thrown) {
+      return fail(thrown);
+    }
+  };
+}
 
 /**
  * The single try/catch of the boundary: what escapes a body is our bug; it ends the guest, never
@@ -123,15 +161,5 @@ export function guard(sandbox: Sandbox, body: Body, arity: number): Body {
       }
     },
   ];
-  const long = body as Long;
-  return (
-    guards[arity] ??
-    ((...words: Word[]) => {
-      try {
-        return long(...words);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    })
-  );
+  return guards[arity] ?? guardMany(call, body as Long, fail, arity);
 }

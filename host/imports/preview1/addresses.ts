@@ -5,6 +5,8 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
+  INET4_AT,
+  INET6_AT,
   encodeInet4,
   encodeInet6,
   encodeUnix,
@@ -92,6 +94,18 @@ export function probeAddress(
   return fitsSlot(sandbox.address, len) ? 0 : -LinuxErrno.INVAL;
 }
 
+/** Byte by byte: this is done for every datagram, and a view would cost more than the copy. */
+function copyIp(
+  memory: GuestMemory,
+  to: number,
+  address: SockaddrBuffer,
+  from: number,
+  length: number,
+): void {
+  const { bytes } = memory;
+  for (let i = 0; i < length; i++) bytes[to + i] = address[from + i];
+}
+
 /**
  * Writes the sandbox's address to the buffer behind the `__wasi_address_t` at `at`: all of 128
  * bytes (v2), or the bare 4 or 16 bytes where they fit (v1). Returns 0, `-EFAULT` or `-EINVAL`.
@@ -104,14 +118,15 @@ export function writeAddress(sandbox: Sandbox, at: number): number {
   const slot = checkSlot(memory, buf, len);
   if (slot < 0) return slot;
   if (!fitsSlot(address, len)) return -LinuxErrno.INVAL;
-  const unix = sockaddrFamily(address) === AF_UNIX;
-  const body = unix ? sockaddrPathBytes(address) : sockaddrIpBytes(address);
-  if (len < AddressV2.SIZE) {
-    memory.bytes.set(body, buf);
-    return 0;
+  const family = sockaddrFamily(address);
+  let to = buf;
+  if (len >= AddressV2.SIZE) {
+    memory.bytes.fill(0, buf, buf + AddressV2.SIZE);
+    AddressV2.family.set(memory.view, buf, guestFamily(family));
+    to += AddressV2.address.offset;
   }
-  memory.bytes.fill(0, buf, buf + AddressV2.SIZE);
-  AddressV2.family.set(memory.view, buf, guestFamily(sockaddrFamily(address)));
-  memory.bytes.set(body, buf + AddressV2.address.offset);
+  if (family === AF_INET) copyIp(memory, to, address, INET4_AT, INET4_BYTES);
+  else if (family === AF_INET6) copyIp(memory, to, address, INET6_AT, INET6_BYTES);
+  else memory.bytes.set(sockaddrPathBytes(address), to);
   return 0;
 }

@@ -11,24 +11,18 @@ const FAMILY_BYTES = 2;
 const SOCKADDR_IN6_BYTES_MIN = 24;
 const INT_MAX = 2 ** 31 - 1;
 
-/** Keeps the family and what is named by these ranges; whatever else came with them is zero. */
-function keepInet4(address: Uint8Array): number {
-  address.fill(0, SOCKADDR_AT + SockaddrIn.addr.offset + 4);
-  return SockaddrIn.SIZE;
-}
-
-function keepInet6(address: Uint8Array): number {
-  const { flowinfo, addr } = SockaddrIn6;
-  address.fill(0, SOCKADDR_AT + flowinfo.offset, SOCKADDR_AT + addr.offset);
-  address.fill(0, SOCKADDR_AT + SockaddrIn6.SIZE);
-  return SockaddrIn6.SIZE;
-}
-
 /** The length under which the kernel takes the address, or minus an errno. */
 function settleLength(address: Uint8Array, family: number, len: number): number {
-  if (family === AF_INET) return len < SockaddrIn.SIZE ? -LinuxErrno.INVAL : keepInet4(address);
+  if (family === AF_INET) {
+    // What came behind the address itself is nobody's.
+    for (let i = SockaddrIn.addr.offset + 4; i < SockaddrIn.SIZE; i++) address[SOCKADDR_AT + i] = 0;
+    return len < SockaddrIn.SIZE ? -LinuxErrno.INVAL : SockaddrIn.SIZE;
+  }
   if (family === AF_INET6) {
-    return len < SOCKADDR_IN6_BYTES_MIN ? -LinuxErrno.INVAL : keepInet6(address);
+    const { flowinfo, addr } = SockaddrIn6;
+    for (let i = flowinfo.offset; i < addr.offset; i++) address[SOCKADDR_AT + i] = 0;
+    for (let i = len; i < SockaddrIn6.SIZE; i++) address[SOCKADDR_AT + i] = 0;
+    return len < SOCKADDR_IN6_BYTES_MIN ? -LinuxErrno.INVAL : SockaddrIn6.SIZE;
   }
   if (family === AF_UNIX) return len > SockaddrUn.SIZE ? -LinuxErrno.INVAL : len;
   return family === AF_UNSPEC ? SockaddrIn.SIZE : -LinuxErrno.AFNOSUPPORT;
@@ -36,14 +30,15 @@ function settleLength(address: Uint8Array, family: number, len: number): number 
 
 /**
  * Reads the sockaddr of `len` bytes at `at`, once, into the sandbox's address. Returns its family,
- * `AF_UNSPEC` (0) among them, or `-EFAULT`, `-EINVAL`, `-EAFNOSUPPORT`.
+ * `AF_UNSPEC` (0) among them, or `-EFAULT`, `-EINVAL`, `-EAFNOSUPPORT`. Byte by byte: a view for
+ * each datagram would cost more than the copy.
  */
 export function readSockaddr(sandbox: Sandbox, at: number, len: number): number {
   const { memory, address } = sandbox;
   if (len < FAMILY_BYTES || len > SOCKADDR_STORAGE_BYTES) return -LinuxErrno.INVAL;
   if (!memory.fits(at, len)) return -LinuxErrno.FAULT;
-  address.fill(0);
-  address.set(memory.bytes.subarray(at, at + len), SOCKADDR_AT);
+  const { bytes } = memory;
+  for (let i = 0; i < len; i++) address[SOCKADDR_AT + i] = bytes[at + i];
   const family = address[SOCKADDR_AT] | (address[SOCKADDR_AT + 1] << 8);
   const length = settleLength(address, family, len);
   if (length < 0) return length;
@@ -72,6 +67,7 @@ export function writeSockaddr(sandbox: Sandbox, at: number, room: number): numbe
   const { memory, address } = sandbox;
   const length = address[0];
   const written = Math.min(length, room);
-  memory.bytes.set(address.subarray(SOCKADDR_AT, SOCKADDR_AT + written), at);
+  const { bytes } = memory;
+  for (let i = 0; i < written; i++) bytes[at + i] = address[SOCKADDR_AT + i];
   return length;
 }
