@@ -1,14 +1,15 @@
 /** A guest's thread: builds its sandbox, instantiates the module, runs it, says how it ended. */
-import { writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 
 import { DescriptorTable } from './descriptors.js';
-import { linuxName } from './errno.js';
+import { EPOLLOUT } from './abi/epoll.js';
+import { LinuxErrno, linuxName } from './errno.js';
 import type { Grants } from './grants.js';
+import type { tracer } from './imports/trace.js';
 import type { TraceGroup } from './trace-groups.js';
 import { openNativeKernel } from './kernel/native.js';
-import type { Session } from './kernel/kernel.js';
-import { type Observe, link, linkProblems } from './link.js';
+import type { Kernel, Session } from './kernel/kernel.js';
+import { link, linkProblems } from './link.js';
 import { Sandbox } from './sandbox.js';
 import { type Outcome, trapped } from './trap.js';
 import type { ModuleInfo } from './wasm/reader.js';
@@ -50,14 +51,29 @@ function entry(instance: WebAssembly.Instance): () => void {
   return (start ?? initialize) as () => void;
 }
 
-/** What `--trace` does; loaded only where it is asked for. */
-async function observer(groups: readonly TraceGroup[]): Promise<Observe | undefined> {
-  if (groups.length === 0) return undefined;
-  const { tracer } = await import('./imports/trace.js');
-  return tracer(groups, (line) => writeSync(2, `${line}\n`));
+const STDERR = 2;
+
+/** Says lines on stderr, and waits for a slow reader of it; a stop ends that wait (B74). */
+function stderrLines(kernel: Kernel): (line: string) => void {
+  const stderr = kernel.stdio(STDERR);
+  return (line) => {
+    const bytes = Buffer.from(`${line}\n`);
+    let at = 0;
+    while (at < bytes.length) {
+      const written = kernel.write(stderr, bytes, at, bytes.length - at);
+      if (written >= 0) at += written;
+      else if (written !== -LinuxErrno.AGAIN) return;
+      else if (kernel.poll(stderr, EPOLLOUT, -1, 0) < 0) return;
+    }
+  };
 }
 
-function run(start: WorkerStart, observe: Observe | undefined): void {
+/** What `--trace` does; loaded only where it is asked for. */
+async function loadTracer(groups: readonly TraceGroup[]): Promise<typeof tracer | undefined> {
+  return groups.length === 0 ? undefined : (await import('./imports/trace.js')).tracer;
+}
+
+function run(start: WorkerStart, trace: typeof tracer | undefined): void {
   const { grants, info, module } = start;
   const port = parentPort as NonNullable<typeof parentPort>;
   const post = (message: WorkerMessage): void => port.postMessage(message);
@@ -83,6 +99,7 @@ function run(start: WorkerStart, observe: Observe | undefined): void {
   try {
     const memory = importedMemory(info, grants.limits.memoryBytes);
     if (memory !== undefined) sandbox.attachMemory(memory);
+    const observe = trace?.(start.trace, stderrLines(kernel));
     const imports = link(info, sandbox, memory, observe);
     const instance = new WebAssembly.Instance(module, imports);
     const exported = instance.exports['memory'];
@@ -95,5 +112,5 @@ function run(start: WorkerStart, observe: Observe | undefined): void {
 }
 
 parentPort?.once('message', (start: WorkerStart) => {
-  void observer(start.trace).then((observe) => run(start, observe));
+  void loadTracer(start.trace).then((trace) => run(start, trace));
 });

@@ -1,5 +1,5 @@
 /** Stdio of a process of its own: what the test runner's cannot be used for. */
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
 
@@ -136,3 +136,33 @@ describe('stdout', () => {
     });
   });
 });
+
+test('B74: a reader of --trace that falls behind slows the guest down, and loses no line', async () => {
+  const calls = 20_000;
+  await withCommand(['--trace=clock'], {}, async (driven, { child, stderr }) => {
+    child.stderr?.pause();
+    const list = Array.from({ length: calls }, () => ['clock_time_get', 1, 0n, OUT] as const);
+    const results = driven.calls(list);
+    // The guest stands still: nobody reads what it has to say. Whoever asks goes on.
+    const ticked = await Promise.race([results.then(() => 'done'), full(child.pid)]);
+    expect(ticked).toBe('full');
+    child.stderr?.resume();
+    expect(new Set(await results)).toEqual(new Set([0]));
+    const closed = once(child, 'close');
+    await driven.end();
+    await closed;
+    expect(stderr().match(/^clock_time_get\(/gm)).toHaveLength(calls);
+  });
+});
+
+/** Settles once a thread of the process waits in poll(2), or it has had long enough to do so. */
+async function full(pid: number | undefined): Promise<'full'> {
+  // Where the kernel does not tell what a thread waits in, the bound is all there is.
+  for (let i = 0; i < 5000; i++) {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const waits = threads.map((tid) => readFileSync(`/proc/${pid}/task/${tid}/wchan`, 'utf8'));
+    if (waits.some((wait) => /poll_schedule|do_sys_poll|do_poll/.test(wait))) break;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return 'full';
+}
