@@ -35,6 +35,8 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::getpeername>("getpeername"),
     row<&Kernel::recv>("recv"),
     row<&Kernel::send>("send"),
+    row<&Kernel::recvfrom>("recvfrom"),
+    row<&Kernel::sendto>("sendto"),
     row<&Kernel::recvmsg>("recvmsg"),
     row<&Kernel::sendmsg>("sendmsg"),
     row<&Kernel::shutdown>("shutdown"),

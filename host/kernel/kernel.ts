@@ -94,6 +94,24 @@ export interface Kernel {
   recv(handle: Handle, bytes: Bytes, offset: number, length: number, flags: number): Result;
   /** `send(2)` with MSG_NOSIGNAL: bytes written. */
   send(handle: Handle, bytes: Bytes, offset: number, length: number, flags: number): Result;
+  /** `recvfrom(2)`: as `recv`; the sender's address is written to `address`. */
+  recvfrom(
+    handle: Handle,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    flags: number,
+    address: SockaddrBuffer,
+  ): Result;
+  /** `sendto(2)`: as `send`, to `address`. */
+  sendto(
+    handle: Handle,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    flags: number,
+    address: SockaddrBuffer,
+  ): Result;
   /** `recvmsg(2)` into `count` buffers; the sender's address is written to `address`. */
   recvmsg(
     handle: Handle,
@@ -316,6 +334,8 @@ export const KERNEL_CALLS = {
   getpeername: sockaddr,
   recv: { handle: 'handle', ...bytesRange, flags: 'number' },
   send: { handle: 'handle', ...bytesRange, flags: 'number' },
+  recvfrom: { handle: 'handle', ...bytesRange, flags: 'number', address: 'address' },
+  sendto: { handle: 'handle', ...bytesRange, flags: 'number', address: 'address' },
   recvmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
   sendmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
   shutdown: { handle: 'handle', how: 'number' },

@@ -68,6 +68,10 @@ class Kernel {
   int getpeername(Handle handle, Address address);
   int recv(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags);
   int send(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags);
+  int recvfrom(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags,
+               Address address);
+  int sendto(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags,
+             Address address);
   int recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address);
   int sendmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address);
   int shutdown(Handle handle, int32_t how);

@@ -111,6 +111,30 @@ int Kernel::send(Handle handle, Bytes bytes, int64_t offset, int64_t length, int
       sys_.send(pin.fd(), bytes.data + offset, length, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+int Kernel::recvfrom(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags,
+                     Address address) {
+  if (!bytes.holds(offset, length)) return -EFAULT;
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  Peer peer;
+  const long result = sys_.recvfrom(pin.fd(), bytes.data + offset, length, flags | MSG_DONTWAIT,
+                                    peer.address(), &peer.length);
+  if (result >= 0) peer.store(address);
+  return static_cast<int>(result);
+}
+
+int Kernel::sendto(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags,
+                   Address address) {
+  if (!bytes.holds(offset, length)) return -EFAULT;
+  Peer peer;
+  if (const int error = peer.load(address)) return error;
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  return static_cast<int>(sys_.sendto(pin.fd(), bytes.data + offset, length,
+                                      flags | MSG_DONTWAIT | MSG_NOSIGNAL, peer.address(),
+                                      peer.length));
+}
+
 int Kernel::recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags,
                     Address address) {
   Gathered gathered;

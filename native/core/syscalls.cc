@@ -49,7 +49,7 @@ long getpeername(int fd, sockaddr* address, socklen_t* length) {
   return result(::getpeername(fd, address, length));
 }
 
-// The next two past libc, whose own are points of cancellation: that costs two locked operations a
+// The next four past libc, whose own are points of cancellation: that costs two locked operations a
 // call in a process with threads, and nothing here is ever cancelled.
 
 long recv(int fd, void* buffer, size_t length, int flags) {
@@ -58,6 +58,16 @@ long recv(int fd, void* buffer, size_t length, int flags) {
 
 long send(int fd, const void* buffer, size_t length, int flags) {
   return result(::syscall(SYS_sendto, fd, buffer, length, flags, nullptr, 0));
+}
+
+long recvfrom(int fd, void* buffer, size_t length, int flags, sockaddr* address,
+              socklen_t* address_length) {
+  return result(::syscall(SYS_recvfrom, fd, buffer, length, flags, address, address_length));
+}
+
+long sendto(int fd, const void* buffer, size_t length, int flags, const sockaddr* address,
+            socklen_t address_length) {
+  return result(::syscall(SYS_sendto, fd, buffer, length, flags, address, address_length));
 }
 
 long recvmsg(int fd, msghdr* message, int flags) { return result(::recvmsg(fd, message, flags)); }

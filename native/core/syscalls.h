@@ -42,6 +42,10 @@ long getsockname(int fd, sockaddr* address, socklen_t* length);
 long getpeername(int fd, sockaddr* address, socklen_t* length);
 long recv(int fd, void* buffer, size_t length, int flags);
 long send(int fd, const void* buffer, size_t length, int flags);
+long recvfrom(int fd, void* buffer, size_t length, int flags, sockaddr* address,
+              socklen_t* address_length);
+long sendto(int fd, const void* buffer, size_t length, int flags, const sockaddr* address,
+            socklen_t address_length);
 long recvmsg(int fd, msghdr* message, int flags);
 long sendmsg(int fd, const msghdr* message, int flags);
 long shutdown(int fd, int how);
@@ -98,6 +102,8 @@ struct Syscalls {
   decltype(os::getpeername)* getpeername = os::getpeername;
   decltype(os::recv)* recv = os::recv;
   decltype(os::send)* send = os::send;
+  decltype(os::recvfrom)* recvfrom = os::recvfrom;
+  decltype(os::sendto)* sendto = os::sendto;
   decltype(os::recvmsg)* recvmsg = os::recvmsg;
   decltype(os::sendmsg)* sendmsg = os::sendmsg;
   decltype(os::shutdown)* shutdown = os::shutdown;

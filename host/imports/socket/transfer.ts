@@ -46,9 +46,10 @@ function receiveOnce(
 ): number {
   const { kernel, memory } = sandbox;
   const { iovs, span } = memory;
-  return count === 1 && address === null
+  if (count !== 1) return kernel.recvmsg(handle, span, iovs, count, flags, address);
+  return address === null
     ? kernel.recv(handle, span, iovs[0], iovs[1], flags)
-    : kernel.recvmsg(handle, span, iovs, count, flags, address);
+    : kernel.recvfrom(handle, span, iovs[0], iovs[1], flags, address);
 }
 
 /**
@@ -110,9 +111,10 @@ function sendOnce(
 ): number {
   const { kernel, memory } = sandbox;
   const { iovs, span } = memory;
-  return count === 1 && address === null
+  if (count !== 1) return kernel.sendmsg(handle, span, iovs, count, flags, address);
+  return address === null
     ? kernel.send(handle, span, iovs[0], iovs[1], flags)
-    : kernel.sendmsg(handle, span, iovs, count, flags, address);
+    : kernel.sendto(handle, span, iovs[0], iovs[1], flags, address);
 }
 
 /**
