@@ -55,7 +55,8 @@ export type Transport = 'tcp' | 'udp' | 'unix';
 // Bytes ------------------------------------------------------------------------------------
 
 function begin(buffer: SockaddrBuffer, family: number, lengthBytes: number): void {
-  buffer.fill(0, 0, SOCKADDR_BYTES);
+  // A loop: for so few bytes, and for every datagram, `fill` costs more than all the rest.
+  for (let i = 1; i < FAMILY_AT + lengthBytes; i += 1) buffer[i] = 0;
   buffer[0] = lengthBytes;
   buffer[FAMILY_AT] = family;
 }

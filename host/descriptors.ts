@@ -28,7 +28,7 @@ export const Kind = {
 /** What a descriptor's grant and open mode allow. */
 export const Access = { READ: 1, WRITE: 2 } as const;
 
-const WORDS = 8;
+const WORDS = 9;
 const HANDLE = 0;
 const KIND = 1;
 const ACCESS = 2;
@@ -37,6 +37,7 @@ const RIGHTS_BASE = 4;
 const RIGHTS_INHERITING = 5;
 const RECV_TIMEOUT_MS = 6;
 const SEND_TIMEOUT_MS = 7;
+const BOUND = 8;
 
 /** How many of the last changes the log keeps: more than one wait's events can lead to. */
 export const CHANGES_LOGGED = 4096;
@@ -103,6 +104,7 @@ export class DescriptorTable {
     words[at + RIGHTS_INHERITING] = -1;
     words[at + RECV_TIMEOUT_MS] = 0;
     words[at + SEND_TIMEOUT_MS] = 0;
+    words[at + BOUND] = 0;
     Atomics.store(words, at + KIND, kind);
   }
 
@@ -148,13 +150,15 @@ export class DescriptorTable {
     return fd >>> 0 < this.fdsMax ? this.#words[this.#at(fd) + KIND] : Kind.FREE;
   }
 
-  /** The handle of a non-blocking stream, −1 for anything else: one look for the busiest calls. */
-  eagerStream(fd: number): Handle {
+  /**
+   * The handle of a non-blocking descriptor of this kind, −1 for anything else: one look for the
+   * busiest calls.
+   */
+  eager(fd: number, kind: number): Handle {
     if (fd >>> 0 >= this.fdsMax) return -1;
     const words = this.#words;
     const at = this.#at(fd);
-    const eager =
-      words[at + KIND] === Kind.STREAM && (words[at + FDFLAGS] & Fdflags.NONBLOCK) !== 0;
+    const eager = words[at + KIND] === kind && (words[at + FDFLAGS] & Fdflags.NONBLOCK) !== 0;
     return eager ? words[at + HANDLE] : -1;
   }
 
@@ -204,6 +208,15 @@ export class DescriptorTable {
 
   setTimeoutMs(fd: number, sending: boolean, timeoutMs: number): void {
     this.#words[this.#at(fd) + (sending ? SEND_TIMEOUT_MS : RECV_TIMEOUT_MS)] = timeoutMs;
+  }
+
+  /** Whether a socket is known to have an address of its own. */
+  isBound(fd: number): boolean {
+    return this.#words[this.#at(fd) + BOUND] !== 0;
+  }
+
+  setBound(fd: number, bound: boolean): void {
+    this.#words[this.#at(fd) + BOUND] = Number(bound);
   }
 
   /** How many changes there were, modulo 2^32: a close is one, a renumber is two. */

@@ -7,6 +7,7 @@ import { AF_UNIX, type Transport, sockaddrFamily } from './address.js';
 import { type DescriptorTable, Kind } from './descriptors.js';
 import { LinuxErrno } from './errno.js';
 import type { Grants } from './grants.js';
+import { AllowedAddresses } from './grants/allowed.js';
 import { type AddressUse, denialText, judge } from './grants/judge.js';
 import { type Handle, type Kernel, SOCKADDR_BYTES } from './kernel/kernel.js';
 import type { Outcome } from './trap.js';
@@ -38,8 +39,12 @@ export class Sandbox {
   memory = new GuestMemory(new WebAssembly.Memory({ initial: 0 }));
   /** Where this thread's socket addresses are built and read. */
   readonly address = new Uint8Array(SOCKADDR_BYTES);
+  /** The same bytes, for the kernel port, which looks into a buffer sooner than into a view. */
+  readonly addressBuffer = this.address.buffer;
   /** Where the values of socket options are built and read. */
   readonly option = new Uint8Array(OPTION_BYTES);
+  readonly #addressWords = new Int32Array(this.addressBuffer);
+  readonly #allowed = new AllowedAddresses();
   readonly #denied = new Set<string>();
 
   constructor(options: SandboxOptions) {
@@ -96,6 +101,17 @@ export class Sandbox {
       this.report(text);
     }
     return -LinuxErrno.ACCES;
+  }
+
+  /** `permit` for the peer of each datagram, by a datagram socket. */
+  permitDatagram(): number {
+    if (this.#allowed.has(this.#addressWords)) return 0;
+    const permitted = this.permit('send', Kind.DATAGRAM);
+    // A unix path is longer than its length says in words, and judged each time.
+    if (permitted === 0 && sockaddrFamily(this.address) !== AF_UNIX) {
+      this.#allowed.add(this.#addressWords);
+    }
+    return permitted;
   }
 
   #transport(kind: number): Transport {

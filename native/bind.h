@@ -65,15 +65,15 @@ inline bool read(napi_env env, napi_value value, Iovs& out) {
   return type == napi_uint32_array;
 }
 
-/** A `SockaddrBuffer`, or null for none. */
+/** A `SockaddrBuffer` or its ArrayBuffer, or null for none. */
 inline bool read(napi_env env, napi_value value, Address& out) {
-  napi_valuetype type;
-  if (napi_typeof(env, value, &type) != napi_ok) return false;
-  if (type == napi_null) return true;
   Bytes bytes;
-  if (!read(env, value, bytes) || bytes.size < kAddressBytes) return false;
-  out.data = bytes.data;
-  return true;
+  if (read(env, value, bytes)) {
+    out.data = bytes.data;
+    return bytes.size >= kAddressBytes;
+  }
+  napi_valuetype type;
+  return napi_typeof(env, value, &type) == napi_ok && type == napi_null;
 }
 
 template <typename Method>

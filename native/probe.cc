@@ -118,6 +118,12 @@ void add_preview1(std::string& json) {
       .AT(epoll_event, "events", events)
       .AT(epoll_event, "zero", zero)
       .AT(epoll_event, "data", data);
+  STRUCT(signalfd_siginfo)
+      .AT(signalfd_siginfo, "ssi_signo", ssi_signo)
+      .AT(signalfd_siginfo, "ssi_errno", ssi_errno)
+      .AT(signalfd_siginfo, "ssi_code", ssi_code)
+      .AT(signalfd_siginfo, "ssi_pid", ssi_pid)
+      .AT(signalfd_siginfo, "ssi_uid", ssi_uid);
 }
 
 /** The WasmEdge socket family. */

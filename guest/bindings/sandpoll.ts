@@ -23,3 +23,4 @@ export declare function epoll_pwait2(
 ): i32;
 export declare function eventfd(initval: i32, flags: i32, fd: usize): i32;
 export declare function signalfd(mask: usize, flags: i32, fd: usize): i32;
+export declare function recv(fd: i32, buffer: usize, length: usize, flags: i32, size: usize): i32;

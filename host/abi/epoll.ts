@@ -66,8 +66,14 @@ export const TFD_TIMER_CANCEL_ON_SET = 2;
 
 /** Size of the mask that `signalfd` takes: bit n−1 for signal n. */
 export const SIGSET_BYTES = 8;
-/** Size of a `signalfd_siginfo`, which reading a signalfd gives. */
-export const SIGINFO_BYTES = 128;
+/** What reading a signalfd gives: the signal's number. The other fields, here or not, are zero. */
+export const SignalfdSiginfo = struct(128, 8, {
+  signo: u32(0),
+  errno: u32(4),
+  code: u32(8),
+  pid: u32(12),
+  uid: u32(16),
+});
 export const SFD_NONBLOCK = 0o4000;
 export const SFD_CLOEXEC = 0o2000000;
 

@@ -68,6 +68,7 @@ export class GuestMemory {
    * Lengths beyond what Linux moves in one call are cut to it.
    */
   readIovecs(at: number, count: number): number {
+    if (count === 1) return this.readIovec(at) ? 1 : -LinuxErrno.FAULT;
     if (count > IOV_MAX) return -LinuxErrno.INVAL;
     if (!this.fits(at, count * Iovec.SIZE)) return -LinuxErrno.FAULT;
     const { iovs, view } = this;
@@ -107,6 +108,12 @@ export class GuestMemory {
       iovs[1] = iovs[1] - left;
     }
     return rest;
+  }
+
+  /** Zeroes a record of `size` bytes, a multiple of 8, that fits: a call of `fill` costs more. */
+  clear(at: number, size: number): void {
+    const { view } = this;
+    for (let i = 0; i < size; i += 8) view.setFloat64(at + i, 0);
   }
 
   /** Text for messages only: at most `lengthMax` bytes of UTF-8 at `at`, or `?` if outside. */

@@ -21,6 +21,8 @@ const OPTIONS = {
   'max-fds': { type: 'string' },
   trace: { type: 'string' },
   quiet: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+  version: { type: 'boolean', short: 'V', default: false },
 } as const satisfies ParseArgsConfig['options'];
 
 /** Options whose value may be left out (`--allow-net`), and what they mean then. */
@@ -71,10 +73,12 @@ function parse(options: string[]) {
   }
 }
 
-/** Reads the arguments after `run`; throws a `UsageError`. */
-export function parseRunArguments(argv: readonly string[]): RunArguments {
+/** Reads the arguments after `run`: what to run, or what to print; throws a `UsageError`. */
+export function parseRunArguments(argv: readonly string[]): RunArguments | 'help' | 'version' {
   const { options, fileAt } = split(argv);
   const values = parse(options);
+  if (values.help) return 'help';
+  if (values.version) return 'version';
   const file = argv[fileAt];
   if (file === undefined) throw usageError('name the .wasm file to run; see sandpoll --help');
   const { timeout, grace, 'max-memory': maxMemory, 'max-fds': maxFds, trace } = values;

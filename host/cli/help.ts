@@ -21,7 +21,7 @@ Options of run:
   --timeout DURATION       kill the guest after this long: 500ms, 2s, 1m
   --grace DURATION         how long a guest with a signalfd has to leave after
                            SIGTERM or SIGINT (10s unless said); a second one
-                           kills it at once
+                           kills it at once, the same one from 1s later on
   --max-memory SIZE        the most memory it can have: 64MiB (1GiB unless said)
   --max-fds N              the most descriptors it can open (1024 unless said)
   --trace[=GROUPS]         print each call on stderr as strace does; groups:

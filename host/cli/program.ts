@@ -7,9 +7,11 @@ import { usageError } from '../usage.js';
 import { readRunFlags } from './options.js';
 import { Status, run } from './run.js';
 
-function version(): string {
+function versionVerb(): Promise<number> {
   const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
+  process.stdout.write(`${version}\n`);
+  return Promise.resolve(0);
 }
 
 async function inspectVerb(args: readonly string[]): Promise<number> {
@@ -35,21 +37,21 @@ async function helpVerb(asked: boolean): Promise<number> {
 }
 
 function runVerb(argv: readonly string[], thread: Worker | undefined): Promise<number> {
-  const { flags, file, args } = parseRunArguments(argv);
+  const parsed = parseRunArguments(argv);
+  if (parsed === 'help') return helpVerb(true);
+  if (parsed === 'version') return versionVerb();
+  const { flags, file, args } = parsed;
   return run(file, readRunFlags(flags, [file, ...args], process.env), thread);
 }
 
 function dispatch(argv: readonly string[], thread: Worker | undefined): Promise<number> {
   const [verb, ...rest] = argv;
   if (verb === undefined) return helpVerb(false);
-  if (verb === '-h' || verb === '--help' || verb === 'help') return helpVerb(true);
-  if (verb === '-V' || verb === '--version') {
-    process.stdout.write(`${version()}\n`);
-    return Promise.resolve(0);
+  if (verb === 'help') return helpVerb(true);
+  if (verb === 'inspect' || verb === 'build') {
+    if (rest[0] === '--help' || rest[0] === '-h') return helpVerb(true);
+    return verb === 'inspect' ? inspectVerb(rest) : buildVerb(rest);
   }
-  if (verb === 'inspect') return inspectVerb(rest);
-  if (verb === 'build') return buildVerb(rest);
-  if (verb === 'run' && (rest[0] === '--help' || rest[0] === '-h')) return helpVerb(true);
   return runVerb(verb === 'run' ? rest : argv, thread);
 }
 

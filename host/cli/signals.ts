@@ -9,6 +9,13 @@ export interface ForwardOptions {
   readonly say: (line: string) => void;
 }
 
+/**
+ * For how long after a signal the same one counts as its copy. A terminal sends Ctrl-C to all of
+ * `npm start`, and npm passes its own on: within milliseconds, or later on a machine that is busy.
+ * Somebody who has seen the first do nothing presses again after longer.
+ */
+export const COPY_MS = 1000;
+
 /** A shell's status for a process that a signal ended. */
 function signalStatus(signal: GuestSignal): number {
   return 128 + FORWARDED_SIGNALS[signal];
@@ -16,24 +23,30 @@ function signalStatus(signal: GuestSignal): number {
 
 /**
  * Forwards TERM, INT, HUP, USR1 and USR2 to the guest's signalfd. TERM and INT give it its
- * grace; the second of them ends it at once. One that nobody takes: TERM, INT and HUP end the
- * guest, USR1 and USR2 are ignored. Returns how to ask for the status that a signal has decided;
- * none if the guest's own counts.
+ * grace; the second of them, if it is no copy, ends it at once. One that nobody takes: TERM, INT
+ * and HUP end the guest, USR1 and USR2 are ignored. Returns how to ask for the status that a
+ * signal has decided; none if the guest's own counts.
  */
 export function forwardSignals(guest: Guest, options: ForwardOptions): () => number | undefined {
   const { graceMs, say } = options;
   let status: number | undefined;
-  let draining = false;
+  /** The signal that the guest drains at, and when it came, on the clock of `performance`. */
+  let drainsAt: { readonly signal: GuestSignal; readonly ms: number } | undefined;
   const handlers = new Map<GuestSignal, () => void>();
   const end = (signal: GuestSignal): void => {
     status ??= signalStatus(signal);
     void guest.stop();
-    // From here on the next signal ends this process by itself.
+    // From here on the next signal ends this process by itself, if it is no copy.
     for (const [name, handler] of handlers) process.off(name, handler);
+    const ignoreCopy = (): void => {};
+    process.on(signal, ignoreCopy);
+    setTimeout(() => process.off(signal, ignoreCopy), COPY_MS);
   };
   const drain = (signal: GuestSignal): void => {
-    if (draining || !guest.signal(signal)) return end(signal);
-    draining = true;
+    const ms = performance.now();
+    if (drainsAt?.signal === signal && ms - drainsAt.ms < COPY_MS) return;
+    if (drainsAt !== undefined || !guest.signal(signal)) return end(signal);
+    drainsAt = { signal, ms };
     setTimeout(() => {
       say(`stopped after --grace ${graceMs}ms`);
       end(signal);

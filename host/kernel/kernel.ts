@@ -101,7 +101,7 @@ export interface Kernel {
     offset: number,
     length: number,
     flags: number,
-    address: SockaddrBuffer,
+    address: SockaddrBuffer | ArrayBuffer,
   ): Result;
   /** `sendto(2)`: as `send`, to `address`. */
   sendto(
@@ -110,7 +110,7 @@ export interface Kernel {
     offset: number,
     length: number,
     flags: number,
-    address: SockaddrBuffer,
+    address: SockaddrBuffer | ArrayBuffer,
   ): Result;
   /** `recvmsg(2)` into `count` buffers; the sender's address is written to `address`. */
   recvmsg(
@@ -141,7 +141,7 @@ export interface Kernel {
     offset: number,
     length: number,
   ): Result;
-  /** `setsockopt(2)`. */
+  /** `setsockopt(2)`. A time to linger (SO_LINGER) is kept, but `close` does not wait for it. */
   setsockopt(
     handle: Handle,
     level: number,

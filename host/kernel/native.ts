@@ -29,7 +29,9 @@ export function openNativeKernel(): Addon {
   }
   try {
     const addon: Addon = createRequire(import.meta.url)(PATH);
-    return addon;
+    // An addon's exports are a dictionary; a copy is an object with a shape, whose functions the
+    // compiler finds without looking them up at each call.
+    return Object.freeze({ ...addon });
   } catch (error) {
     throw unavailable('the native addon cannot be loaded; build it with: npm run build', error);
   }

@@ -8,6 +8,8 @@
  * 64-bit layout without x86-64's packing. All are little-endian, guest pointers are 32 bits.
  */
 
+#include <sys/signalfd.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -95,6 +97,9 @@ struct epoll_event {
   uint32_t zero;
   uint64_t data;
 };
+
+/** The kernel's own: what a guest reads from a signalfd is what any program reads. */
+using ::signalfd_siginfo;
 
 struct wasi_address {
   uint32_t buf;

@@ -30,6 +30,8 @@ struct alignas(64) Slot {
   Mode mode = Mode::kPlain;
   /** What `fd` names may have other descriptors: in another session, or as stdio. */
   std::atomic<bool> passed{false};
+  /** A socket whose SO_LINGER was set through this handle, or was inherited. */
+  std::atomic<bool> lingers{false};
   uint32_t index = 0;
   uint32_t next_free = 0;
   std::unique_ptr<Attached> attached;
@@ -53,11 +55,18 @@ void Pin::set_owner(uint32_t owner) { slot_->owner.store(owner); }
 
 void Pin::set_passed() { slot_->passed.store(true); }
 
+void Pin::set_lingers() { slot_->lingers.store(true); }
+
+bool Pin::may_linger() const {
+  // Another handle of a listener that was passed may have set it.
+  return slot_->lingers.load() || slot_->passed.load();
+}
+
 HandleTable::~HandleTable() {
   for (uint32_t index = 0; index < used_.load(); index++) {
     Slot* slot = slot_at(index);
     slot->attached.reset();
-    if ((slot->state.load() & kLive) != 0) sys_.close(slot->fd);
+    if ((slot->state.load() & kLive) != 0) close_fd(slot->fd, slot->lingers.load());
   }
   for (auto& block : blocks_) delete[] block.load();
 }
@@ -88,6 +97,22 @@ void HandleTable::unpin(Slot* slot) {
   if ((before & (kLive | kPins)) == kPin) finish(slot);
 }
 
+/**
+ * close(2) waits for a time to linger, O_NONBLOCK or not, and no wake reaches it: so that time is
+ * taken back first. What is sent stays the same, and a time of 0, which resets, stays too. Only a
+ * handle that is open can set it anew, and as long as one is, another's close is not the last.
+ */
+void HandleTable::close_fd(int fd, bool lingers) {
+  linger value = {};
+  socklen_t size = sizeof(value);
+  if (lingers && sys_.getsockopt(fd, SOL_SOCKET, SO_LINGER, &value, &size) == 0 &&
+      value.l_onoff != 0 && value.l_linger != 0) {
+    value.l_onoff = 0;
+    sys_.setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, size);
+  }
+  sys_.close(fd);
+}
+
 /** Runs once for each life of a slot: dead and unpinned, nobody can reach it any more. */
 void HandleTable::finish(Slot* slot) {
   if (slot->mode == Mode::kEpoll) {
@@ -96,7 +121,7 @@ void HandleTable::finish(Slot* slot) {
     epolls_.pop_back();
   }
   slot->attached.reset();
-  sys_.close(slot->fd);
+  close_fd(slot->fd, slot->lingers.load());
   std::lock_guard<std::mutex> lock(mutex_);
   slot->next_free = kNone;
   if (newest_free_ == kNone) {
@@ -128,13 +153,14 @@ uint32_t HandleTable::take_index() {
   return fresh;
 }
 
-Handle HandleTable::open(int fd, Mode mode, uint32_t owner, std::unique_ptr<Attached> attached) {
+Handle HandleTable::open(int fd, Mode mode, uint32_t owner, std::unique_ptr<Attached> attached,
+                         bool lingers) {
   std::unique_lock<std::mutex> lock(mutex_);
   const uint32_t index = take_index();
   lock.unlock();
   if (index == kNone) {
     attached.reset();
-    sys_.close(fd);
+    close_fd(fd, lingers);
     return -ENFILE;
   }
   Slot* slot = slot_at(index);
@@ -142,6 +168,7 @@ Handle HandleTable::open(int fd, Mode mode, uint32_t owner, std::unique_ptr<Atta
   slot->mode = mode;
   slot->attached = std::move(attached);
   slot->passed.store(mode >= Mode::kSharedSocket, std::memory_order_relaxed);
+  slot->lingers.store(lingers, std::memory_order_relaxed);
   slot->owner.store(owner, std::memory_order_relaxed);
   if (mode == Mode::kEpoll) {
     std::lock_guard<std::mutex> epolls_lock(epolls_mutex_);

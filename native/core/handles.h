@@ -63,6 +63,10 @@ class Pin {
   void set_owner(uint32_t owner);
   /** From now on what it names may have descriptors elsewhere, and outlive this one. */
   void set_passed();
+  /** From now on the socket may have SO_LINGER: see `HandleTable::close_fd`. */
+  void set_lingers();
+  /** True if a socket accepted from this one may have SO_LINGER, which it inherits. */
+  bool may_linger() const;
 
  private:
   friend class HandleTable;
@@ -78,7 +82,8 @@ class HandleTable {
   HandleTable& operator=(const HandleTable&) = delete;
 
   /** Takes `fd` over and names it; `-ENFILE` (and `fd` closed) when every slot is taken. */
-  Handle open(int fd, Mode mode, uint32_t owner, std::unique_ptr<Attached> attached);
+  Handle open(int fd, Mode mode, uint32_t owner, std::unique_ptr<Attached> attached,
+              bool lingers = false);
   /** 0, or `-EBADF`. */
   int close(Handle handle);
   /** Closes every handle of one owner; returns how many. */
@@ -98,6 +103,7 @@ class HandleTable {
   Slot* pin(Handle handle);
   void unpin(Slot* slot);
   void finish(Slot* slot);
+  void close_fd(int fd, bool lingers);
   void forget_in_epolls(int fd);
   uint32_t take_index();
 

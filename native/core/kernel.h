@@ -120,7 +120,8 @@ class Kernel {
 
  private:
   /** Names a descriptor that was just opened; its session closes it if nobody else does. */
-  int opened(long fd, Mode mode = Mode::kPlain, std::unique_ptr<Attached> attached = nullptr);
+  int opened(long fd, Mode mode = Mode::kPlain, std::unique_ptr<Attached> attached = nullptr,
+             bool lingers = false);
   /** Names both, and writes the two handles at `offset`: 0, or an error and both are closed. */
   int opened_pair(const int fds[2], Bytes bytes, int64_t offset);
   long read_special(const Pin& pin, const ::iovec* iovs, size_t count);

@@ -129,11 +129,12 @@ int Kernel::session_close(int32_t session) {
   return result < 0 ? result : handles_.close_all(static_cast<uint32_t>(session));
 }
 
-int Kernel::opened(long fd, Mode mode, std::unique_ptr<Attached> attached) {
+int Kernel::opened(long fd, Mode mode, std::unique_ptr<Attached> attached, bool lingers) {
   if (fd < 0) return static_cast<int>(fd);
   const auto& session = Sessions::self().session;
   const uint32_t owner = session.load();
-  const Handle handle = handles_.open(static_cast<int>(fd), mode, owner, std::move(attached));
+  const Handle handle =
+      handles_.open(static_cast<int>(fd), mode, owner, std::move(attached), lingers);
   // Either `session_close` finds the new handle, or this finds that the session was closed.
   if (handle >= 0 && owner != 0 && (owner == Sessions::kGone || session.load() != owner)) {
     handles_.close(handle);

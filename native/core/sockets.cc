@@ -66,7 +66,7 @@ int Kernel::accept4(Handle handle, Address address) {
   Peer peer;
   const long fd =
       sys_.accept4(pin.fd(), peer.address(), &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  const int accepted = opened(fd);
+  const int accepted = opened(fd, Mode::kPlain, nullptr, pin.may_linger());
   if (accepted >= 0) peer.store(address);
   return accepted;
 }
@@ -190,6 +190,7 @@ int Kernel::setsockopt(Handle handle, int32_t level, int32_t name, Bytes bytes, 
   Pin pin(handles_, handle);
   if (!pin) return -EBADF;
   const auto size = static_cast<socklen_t>(length);
+  if (level == SOL_SOCKET && name == SO_LINGER) pin.set_lingers();
   return static_cast<int>(sys_.setsockopt(pin.fd(), level, name, bytes.data + offset, size));
 }
 

@@ -2,7 +2,7 @@
  * The structs of guest memory, from three sources: the host's tables, the C++ of the addon, and
  * AssemblyScript, which a guest prints.
  */
-import { EpollEvent, Itimerspec, Timespec } from '#host/abi/epoll.js';
+import { EpollEvent, Itimerspec, SignalfdSiginfo, Timespec } from '#host/abi/epoll.js';
 import type { Field, Field64 } from '#host/abi/layout.js';
 import { Event, Fdstat, Iovec, Subscription } from '#host/abi/preview1.js';
 import {
@@ -13,7 +13,7 @@ import {
   SockaddrIn6,
   SockaddrUn,
 } from '#host/abi/socket.js';
-import { Address, AddressV2, Linger, Timeval } from '#host/abi/wasmedge.js';
+import { Address, AddressV2, Addrinfo, Linger, Sockaddr, Timeval } from '#host/abi/wasmedge.js';
 import { openNativeKernel } from '#host/kernel/native.js';
 import { describe, expect, test } from 'vitest';
 
@@ -67,6 +67,34 @@ const STRUCTS = [
   ['AddressV2', AddressV2, 'wasi_address_v2', {}],
   ['Timeval', Timeval, 'timeval', { seconds: 'tv_sec', microseconds: 'tv_usec' }],
   ['Linger', Linger, 'linger', { onoff: 'l_onoff', lingerSeconds: 'l_linger' }],
+  [
+    'SignalfdSiginfo',
+    SignalfdSiginfo,
+    'signalfd_siginfo',
+    { signo: 'ssi_signo', errno: 'ssi_errno', code: 'ssi_code', pid: 'ssi_pid', uid: 'ssi_uid' },
+  ],
+  [
+    'Addrinfo',
+    Addrinfo,
+    'addrinfo',
+    {
+      flags: 'ai_flags',
+      family: 'ai_family',
+      socktype: 'ai_socktype',
+      protocol: 'ai_protocol',
+      addrlen: 'ai_addrlen',
+      addr: 'ai_addr',
+      canonname: 'ai_canonname',
+      canonnameLen: 'ai_canonname_len',
+      next: 'ai_next',
+    },
+  ],
+  [
+    'Sockaddr',
+    Sockaddr,
+    'sockaddr',
+    { family: 'sa_family', dataLen: 'sa_data_len', data: 'sa_data' },
+  ],
   [
     'SockaddrIn',
     SockaddrIn,

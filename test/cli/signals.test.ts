@@ -1,4 +1,7 @@
 /** What the command line makes of signals (design.md §6, §9). */
+import { existsSync } from 'node:fs';
+
+import { COPY_MS } from '#host/cli/signals.js';
 import { describe, expect, test } from 'vitest';
 
 import { type Command, startCommand } from '../support/command.js';
@@ -64,6 +67,28 @@ describe('a guest with a signalfd', () => {
       expect(await command.ended).toMatchObject({ status: 130, signal: null });
     }));
 
+  test('takes a signal that comes twice within a moment, as npm makes it, as one', () =>
+    withGuest({ leaves: false }, [], async (command) => {
+      await told(command, 'SIGINT', 2);
+      command.child.kill('SIGINT');
+      // Had the copy ended the guest, there would be none to take this.
+      await told(command, 'SIGUSR1', 10);
+      expect(command.stderr().match(/signal 2\n/g)).toHaveLength(1);
+      command.child.kill('SIGTERM');
+      expect(await command.ended).toMatchObject({ status: 143, signal: null });
+    }));
+
+  test('that does not leave is killed by the same signal again, once the moment is over', () =>
+    withGuest({ leaves: false }, [], async (command) => {
+      const from = performance.now();
+      const again = setInterval(() => command.child.kill('SIGINT'), 20);
+      const { status, at } = await command.ended;
+      clearInterval(again);
+      expect(status).toBe(130);
+      expect(at - from).toBeGreaterThan(COPY_MS);
+      expect(command.stderr().match(/signal 2\n/g)).toHaveLength(1);
+    }));
+
   test('that does not leave is killed when its grace runs out', () =>
     withGuest({ leaves: false }, ['--grace', '100ms'], async (command) => {
       const from = performance.now();
@@ -85,6 +110,17 @@ describe('a guest without one', () => {
       expect(await command.ended).toMatchObject({ status, signal: null });
     }),
   );
+
+  test('is ended in good order by a signal that comes many times: its socket is removed', () =>
+    withFiles({}, async (folder) => {
+      const options = ['--listen', `unix:${folder}/socket`];
+      await withGuest({ leaves: false, mask: 0 }, options, async (command) => {
+        const again = setInterval(() => command.child.kill('SIGINT'), 1);
+        expect(await command.ended).toMatchObject({ status: 130, signal: null });
+        clearInterval(again);
+        expect(existsSync(`${folder}/socket`)).toBe(false);
+      });
+    }));
 
   test('SIGUSR1 and SIGUSR2 are ignored, and that is said', () =>
     withGuest({ leaves: false, mask: 0 }, [], async (command) => {

@@ -44,6 +44,23 @@ import { opens } from '../support/wasmedge.js';
 
 const NET = { net: LOOPBACK };
 const SO_ERROR = 4;
+const SO_LINGER = 13;
+
+/** Sets a time to linger, which must be what is told then. */
+async function linger(driven: Driven, fd: number, seconds: number): Promise<void> {
+  const value = new Uint8Array(Int32Array.of(1, seconds).buffer);
+  expect(await setsockopt(driven, fd, SOL_SOCKET, SO_LINGER, value)).toBe(0);
+  await driven.call('store64', SIZE, value.length);
+  expect(await driven.call('getsockopt', fd, SOL_SOCKET, SO_LINGER, BYTES, SIZE)).toBe(0);
+  expect(await driven.read(BYTES, value.length)).toEqual(value);
+}
+
+/** Sends until there is no room for more. */
+async function fill(driven: Driven, fd: number): Promise<void> {
+  let errno = 0;
+  while (errno === 0) errno = await driven.call('send', fd, BYTES, 60_000, MSG_DONTWAIT, SIZE);
+  expect(errno).toBe(Errno.AGAIN);
+}
 
 describe('UDP', () => {
   test('E20 B91 a datagram of no bytes is one, too long is MSGSIZE, cut is told', async () => {
@@ -304,16 +321,30 @@ describe('TCP', () => {
     });
   });
 
-  test('a linger of 0 resets; one that would wait in the kernel is refused (B44)', async () => {
+  test('a linger of 0 resets; a longer one is kept, and no close waits for it (B44)', async () => {
     await withDriven(NET, async (driven) => {
       const [one, two] = await connection(driven);
-      const linger = (seconds: number) =>
-        setsockopt(driven, one, SOL_SOCKET, 13, new Uint8Array(Int32Array.of(1, seconds).buffer));
-      expect(await linger(60)).toBe(Errno.NOTSUP);
-      expect(await linger(0)).toBe(0);
+      await linger(driven, one, 60);
+      await linger(driven, one, 0);
       await driven.call('fd_close', one);
       expect(await recv(driven, two)).toBe(Errno.CONNRESET);
+      const [patient] = await connection(driven);
+      await linger(driven, patient, 60);
+      await fill(driven, patient);
+      const from = performance.now();
+      await driven.call('fd_close', patient);
+      expect(performance.now() - from).toBeLessThan(2000);
     });
+  });
+
+  test('a linger keeps no guest from its end (B44 B83)', async () => {
+    const from = performance.now();
+    await withDriven(NET, async (driven) => {
+      const [one] = await connection(driven);
+      await linger(driven, one, 60);
+      await fill(driven, one);
+    });
+    expect(performance.now() - from).toBeLessThan(10_000);
   });
 });
 

@@ -1,5 +1,5 @@
 /** signalfd, and the signals that a session is told of: `signalfd(2)`, `signal(7)`. */
-import { EPOLLET, EPOLLIN, EPOLLOUT, SIGINFO_BYTES } from '#host/abi/epoll.js';
+import { EPOLLET, EPOLLIN, EPOLLOUT, SignalfdSiginfo } from '#host/abi/epoll.js';
 import type { Handle } from '#host/kernel/kernel.js';
 import { expect, test } from 'vitest';
 
@@ -21,13 +21,13 @@ function send(world: World, signal: number): number | string {
 }
 
 /** The signals that one read gives, in their order, or the name of the error. */
-function taken(world: World, handle: Handle, room = 8 * SIGINFO_BYTES): number[] | string {
+function taken(world: World, handle: Handle, room = 8 * SignalfdSiginfo.SIZE): number[] | string {
   const bytes = new Uint8Array(room).fill(0xee);
   const result = said(world.kernel.read(handle, bytes, 0, room));
   if (typeof result === 'string') return result;
   const view = new DataView(bytes.buffer);
-  return Array.from({ length: result / SIGINFO_BYTES }, (_each, index) =>
-    view.getUint32(index * SIGINFO_BYTES, true),
+  return Array.from({ length: result / SignalfdSiginfo.SIZE }, (_each, index) =>
+    view.getUint32(index * SignalfdSiginfo.SIZE, true),
   );
 }
 
@@ -46,9 +46,9 @@ everyKernel('signalfd', (world) => {
   test('a record says the number of the signal, and of nobody who sent it', () => {
     const handle = signalfd(world(), SIGHUP);
     send(world(), SIGHUP);
-    const bytes = new Uint8Array(SIGINFO_BYTES).fill(0xee);
-    expect(world().kernel.read(handle, bytes, 0, SIGINFO_BYTES)).toBe(SIGINFO_BYTES);
-    expect(Array.from(bytes)).toEqual([SIGHUP, ...new Uint8Array(SIGINFO_BYTES - 1)]);
+    const bytes = new Uint8Array(SignalfdSiginfo.SIZE).fill(0xee);
+    expect(world().kernel.read(handle, bytes, 0, SignalfdSiginfo.SIZE)).toBe(SignalfdSiginfo.SIZE);
+    expect(Array.from(bytes)).toEqual([SIGHUP, ...new Uint8Array(SignalfdSiginfo.SIZE - 1)]);
   });
 
   test('a signal that is pending already is not pending twice', () => {
@@ -63,7 +63,7 @@ everyKernel('signalfd', (world) => {
   test('gives as many as there is room for, the lowest first', () => {
     const handle = signalfd(world(), SIGHUP, SIGINT, SIGUSR1, SIGTERM);
     for (const signal of [SIGTERM, SIGUSR1, SIGHUP, SIGINT]) send(world(), signal);
-    expect(taken(world(), handle, 2 * SIGINFO_BYTES + 127)).toEqual([SIGHUP, SIGINT]);
+    expect(taken(world(), handle, 2 * SignalfdSiginfo.SIZE + 127)).toEqual([SIGHUP, SIGINT]);
     expect(world().eventsOf(handle, EPOLLIN)).toBe(EPOLLIN);
     expect(taken(world(), handle)).toEqual([SIGUSR1, SIGTERM]);
   });
@@ -75,7 +75,7 @@ everyKernel('signalfd', (world) => {
     const { kernel } = world();
     const bytes = new Uint8Array(512).fill(0xee);
     const iovs = Uint32Array.from([0, 2, 300, 0, 10, 126, 200, 130]);
-    expect(kernel.readv(handle, bytes, iovs, 4)).toBe(2 * SIGINFO_BYTES);
+    expect(kernel.readv(handle, bytes, iovs, 4)).toBe(2 * SignalfdSiginfo.SIZE);
     expect([bytes[0], bytes[1], bytes[2], bytes[10]]).toEqual([SIGINT, 0, 0xee, 0]);
     expect([bytes[135], bytes[136], bytes[200], bytes[328]]).toEqual([0, 0xee, SIGTERM, 0xee]);
   });
@@ -83,7 +83,7 @@ everyKernel('signalfd', (world) => {
   test('B8 a buffer shorter than a record is EINVAL, and the signal stays pending', () => {
     const handle = signalfd(world(), SIGTERM);
     send(world(), SIGTERM);
-    expect(taken(world(), handle, SIGINFO_BYTES - 1)).toBe('EINVAL');
+    expect(taken(world(), handle, SignalfdSiginfo.SIZE - 1)).toBe('EINVAL');
     const iovs = Uint32Array.from([0, 100, 100, 27]);
     expect(said(world().kernel.readv(handle, new Uint8Array(128), iovs, 2))).toBe('EINVAL');
     expect(said(world().kernel.read(handle, new Uint8Array(127), 0, 128))).toBe('EFAULT');
@@ -134,7 +134,7 @@ everyKernel('signalfd', (world) => {
       [1, 0],
       [1, 1],
     ]);
-    expect(taken(world(), handle, SIGINFO_BYTES)).toEqual([SIGUSR1]);
+    expect(taken(world(), handle, SignalfdSiginfo.SIZE)).toEqual([SIGUSR1]);
     expect(edge()).toBe(0);
   });
 
@@ -206,7 +206,7 @@ everyKernel('signals and threads', (world) => {
     }, world().session);
     await asleep(thread);
     expect(send(world(), SIGTERM)).toBe(1);
-    expect(await thread.outcome).toEqual([1, SIGINFO_BYTES, SIGTERM]);
+    expect(await thread.outcome).toEqual([1, SignalfdSiginfo.SIZE, SIGTERM]);
     await stopped(thread);
   });
 });

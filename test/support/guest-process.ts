@@ -25,6 +25,11 @@ export class GuestProcess {
     this.#output = output;
   }
 
+  /** What it has written to standard output until now. */
+  get stdout(): string {
+    return this.#output.stdout;
+  }
+
   /** What it has written to standard error until now. */
   get stderr(): string {
     return this.#output.stderr;

@@ -12,12 +12,18 @@ import {
   shutdown,
   takeError,
 } from 'sandpoll/guest';
+import { recv as recvFlags } from 'sandpoll/guest/bindings/sandpoll';
 import { Epoll, Interests } from './interests';
 
 const BUFFER_BYTES: i32 = 16384;
 /** All clients receive here: what has not been sent when a call returns is kept by its client. */
 const BUFFER: usize = memory.data(BUFFER_BYTES);
 const PEER = new SocketAddress();
+
+/** Receives the urgent byte, which goes past the others. */
+const MSG_OOB: i32 = 1;
+const URGENT: usize = memory.data(1);
+const RESULT: usize = memory.data(4, 4);
 
 /** How far the conversation is. */
 const enum Phase {
@@ -55,19 +61,24 @@ export class Client {
 
   /** Handles all that an event tells; then it has left, or is watched for what it needs. */
   handle(events: i32): string {
-    let news = '';
-    if (events & Epoll.PRI) news = 'sent an urgent byte';
+    const news = events & Epoll.PRI ? this.takeUrgent() : '';
     if (this.phase == Phase.ENDED) {
       this.judge();
     } else {
       if (events & Epoll.OUT) this.flush();
       // Data goes before errors: what was sent ahead of a FIN or an RST can still be received.
-      const readable = Epoll.IN | Epoll.PRI | Epoll.RDHUP | Epoll.HUP | Epoll.ERR;
+      const readable = Epoll.IN | Epoll.RDHUP | Epoll.HUP | Epoll.ERR;
       if (this.phase == Phase.OPEN && events & readable) this.receive();
       else if (this.phase == Phase.ANSWERING && events & Epoll.ERR) this.judge();
     }
     this.watch();
     return news;
+  }
+
+  /** Unless it is taken, PRI is level-triggered for ever: even while the client is not read. */
+  private takeUrgent(): string {
+    if (recvFlags(this.fd, URGENT, 1, MSG_OOB, RESULT) != 0) return '';
+    return 'sent an urgent byte: ' + String.fromCharCode(load<u8>(URGENT));
   }
 
   /** Frees what the garbage collector does not. */

@@ -11,7 +11,6 @@ import {
   encodeInet6,
   encodeUnix,
   sockaddrFamily,
-  sockaddrIpBytes,
   sockaddrPathBytes,
 } from '../../address.js';
 import { LinuxErrno } from '../../errno.js';
@@ -64,7 +63,8 @@ function guestFamily(family: number): number {
 /** Whether the sandbox's address fits a buffer of `len` bytes: 128 (v2) takes any. */
 function fitsSlot(address: SockaddrBuffer, len: number): boolean {
   if (len >= AddressV2.SIZE) return true;
-  return sockaddrFamily(address) !== AF_UNIX && sockaddrIpBytes(address).length <= len;
+  const family = sockaddrFamily(address);
+  return family !== AF_UNIX && (family !== AF_INET6 || len >= INET6_BYTES);
 }
 
 /** Whether `len` bytes at `buf` can take an address at all: 0, `-EFAULT` or `-EINVAL`. */
@@ -121,7 +121,7 @@ export function writeAddress(sandbox: Sandbox, at: number): number {
   const family = sockaddrFamily(address);
   let to = buf;
   if (len >= AddressV2.SIZE) {
-    memory.bytes.fill(0, buf, buf + AddressV2.SIZE);
+    memory.clear(buf, AddressV2.SIZE);
     AddressV2.family.set(memory.view, buf, guestFamily(family));
     to += AddressV2.address.offset;
   }

@@ -130,8 +130,8 @@ function transfer(
   if ((descriptors.access(fd) & needed) === 0) return Errno.BADF;
   let n;
   if (!isSocket(kind)) n = transferPlain(sandbox, fd, count, writing);
-  else if (writing) n = transmit(sandbox, fd, count, 0, null);
-  else n = receive(sandbox, fd, count, 0, null);
+  else if (writing) n = transmit(sandbox, fd, count, 0, false);
+  else n = receive(sandbox, fd, count, 0, false);
   if (n < 0) return wasiErrno(n);
   memory.view.setUint32(at, n, true);
   return Errno.SUCCESS;

@@ -6,7 +6,7 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
   EpollEvent,
-  SIGINFO_BYTES,
+  SignalfdSiginfo,
 } from '../../abi/epoll.js';
 import {
   Clockid,
@@ -204,7 +204,7 @@ export class Poll {
     const kind = descriptors.kind(fd);
     if (kind === Kind.LISTENER || kind === Kind.EPOLL || kind === Kind.CHANNEL) return 1;
     if (kind === Kind.EVENT || kind === Kind.TIMER) return 8;
-    if (kind === Kind.SIGNAL) return SIGINFO_BYTES;
+    if (kind === Kind.SIGNAL) return SignalfdSiginfo.SIZE;
     return Math.max(0, kernel.fionread(descriptors.handle(fd)));
   }
 

@@ -3,6 +3,7 @@
  * need no more; the WasmEdge family adds sockets of the guest's own.
  */
 import { Fdflags, Riflags, Roflags, Sdflags } from '../../abi/preview1.js';
+import { Kind } from '../../descriptors.js';
 import { Errno, wasiErrno } from '../../errno.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
@@ -70,7 +71,7 @@ function receiveAny(
   if (!isSocket(kind)) return wasiErrno(notSocket(kind));
   const room = memory.iovecBytes(count);
   const flags = receiveFlags(riflags) | (keepsMessages(kind) ? MSG_TRUNC : 0);
-  const n = receive(sandbox, fd, count, flags, null);
+  const n = receive(sandbox, fd, count, flags, false);
   if (n < 0) return wasiErrno(n);
   memory.view.setUint32(sizeAt, Math.min(n, room), true);
   memory.view.setUint16(roflagsAt, n > room ? Roflags.DATA_TRUNCATED : 0, true);
@@ -101,7 +102,7 @@ const sockRecvRow = imported(
       const sizeAt = size >>> 0;
       const roflagsAt = flags >>> 0;
       if (!memory.fits(sizeAt, 4) || !memory.fits(roflagsAt, 2)) return Errno.FAULT;
-      const handle = len === 1 && riflags === 0 ? descriptors.eagerStream(fd) : -1;
+      const handle = len === 1 && riflags === 0 ? descriptors.eager(fd, Kind.STREAM) : -1;
       if (handle < 0) return receiveAny(sandbox, fd, data, len, riflags, sizeAt, roflagsAt);
       if (!memory.readIovec(data >>> 0)) return Errno.FAULT;
       const { iovs } = memory;
@@ -129,7 +130,7 @@ function sendAny(
   if (siflags !== 0) return Errno.INVAL;
   const kind = descriptors.kind(fd);
   if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-  const n = transmit(sandbox, fd, count, 0, null);
+  const n = transmit(sandbox, fd, count, 0, false);
   if (n < 0) return wasiErrno(n);
   memory.view.setUint32(sizeAt, n, true);
   return Errno.SUCCESS;
@@ -144,7 +145,7 @@ const sockSendRow = imported(
       const { memory } = sandbox;
       const sizeAt = size >>> 0;
       if (!memory.fits(sizeAt, 4)) return Errno.FAULT;
-      const handle = len === 1 && siflags === 0 ? descriptors.eagerStream(fd) : -1;
+      const handle = len === 1 && siflags === 0 ? descriptors.eager(fd, Kind.STREAM) : -1;
       if (handle < 0) return sendAny(sandbox, fd, data, len, siflags, sizeAt);
       if (!memory.readIovec(data >>> 0)) return Errno.FAULT;
       const { iovs } = memory;

@@ -22,6 +22,7 @@ import {
   isSocket,
   keepsMessages,
   notSocket,
+  permitSend,
   receive,
   transmit,
 } from '../socket/transfer.js';
@@ -116,7 +117,7 @@ function receiveFrom(
   const flags = receiveFlags(riflags) | (datagram ? MSG_TRUNC : 0);
   const slot = probeAddress(sandbox, address >>> 0, descriptors.handle(fd), datagram);
   if (slot < 0) return wasiErrno(slot);
-  const n = receive(sandbox, fd, count, flags, sandbox.address);
+  const n = receive(sandbox, fd, count, flags, true);
   if (n < 0) return wasiErrno(n);
   const written = writeAddress(sandbox, address >>> 0);
   if (written < 0) return wasiErrno(written);
@@ -209,9 +210,9 @@ const sendToRow = imported(
       if (siflags !== 0) return Errno.INVAL;
       const kind = descriptors.kind(fd);
       if (!isSocket(kind)) return wasiErrno(notSocket(kind));
-      const permitted = sandbox.permit('send', kind);
+      const permitted = permitSend(sandbox, fd);
       if (permitted < 0) return wasiErrno(permitted);
-      const n = transmit(sandbox, fd, count, 0, sandbox.address);
+      const n = transmit(sandbox, fd, count, 0, true);
       if (n < 0) return wasiErrno(n);
       memory.view.setUint32(size >>> 0, n, true);
       return Errno.SUCCESS;

@@ -1,6 +1,7 @@
 /** Module `sandpoll`: `recv(2)` and `send(2)` in all their forms. */
 import { MSG_KNOWN, MSG_NOSIGNAL, MSG_OOB, Msghdr } from '../../abi/socket.js';
 import { AF_UNSPEC } from '../../address.js';
+import { Kind } from '../../descriptors.js';
 import { Errno, LinuxErrno, wasiErrno } from '../../errno.js';
 import { IOV_MAX } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
@@ -11,6 +12,7 @@ import {
   isSocket,
   keepsMessages,
   notSocket,
+  permitSend,
   receive,
   transmit,
 } from '../socket/transfer.js';
@@ -34,7 +36,7 @@ function receiveMessage(
   const kind = sandbox.descriptors.kind(fd);
   if (!isSocket(kind)) return notSocket(kind);
   const told = flags | (keepsMessages(kind) ? MSG_TRUNC : 0);
-  return receive(sandbox, fd, count, told, named ? sandbox.address : null);
+  return receive(sandbox, fd, count, told, named);
 }
 
 function transmitMessage(
@@ -47,9 +49,9 @@ function transmitMessage(
   if ((flags & ~MSG_KNOWN) !== 0) return -LinuxErrno.NOTSUP;
   const kind = sandbox.descriptors.kind(fd);
   if (!isSocket(kind)) return notSocket(kind);
-  const permitted = named ? sandbox.permit('send', kind) : 0;
+  const permitted = named ? permitSend(sandbox, fd) : 0;
   if (permitted < 0) return permitted;
-  return transmit(sandbox, fd, count, flags, named ? sandbox.address : null);
+  return transmit(sandbox, fd, count, flags, named);
 }
 
 /** One buffer as the only iovec: 1, or `-EFAULT`. */
@@ -126,7 +128,7 @@ const recvRow = imported(
   (sandbox) => {
     const { descriptors, kernel } = sandbox;
     return (fd: number, buf: number, len: number, flags: number, size: number) => {
-      const handle = (flags & ~PLAIN) === 0 ? descriptors.eagerStream(fd) : -1;
+      const handle = (flags & ~PLAIN) === 0 ? descriptors.eager(fd, Kind.STREAM) : -1;
       if (handle < 0) return receiveFrom(sandbox, fd, buf, len, flags, 0, 0, size);
       const { memory } = sandbox;
       const sizeAt = size >>> 0;
@@ -147,7 +149,7 @@ const sendRow = imported(
   (sandbox) => {
     const { descriptors, kernel } = sandbox;
     return (fd: number, buf: number, len: number, flags: number, size: number) => {
-      const handle = (flags & ~PLAIN) === 0 ? descriptors.eagerStream(fd) : -1;
+      const handle = (flags & ~PLAIN) === 0 ? descriptors.eager(fd, Kind.STREAM) : -1;
       if (handle < 0) return sendTo(sandbox, fd, buf, len, flags, 0, 0, size);
       const { memory } = sandbox;
       const sizeAt = size >>> 0;

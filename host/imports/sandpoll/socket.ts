@@ -105,6 +105,8 @@ function dissolve(sandbox: Sandbox, fd: number): number {
   const kind = descriptors.kind(fd);
   if (!isSocket(kind)) return notSocket(kind);
   if (kind !== Kind.DATAGRAM) return -LinuxErrno.AFNOSUPPORT;
+  // With the peer goes the address that the kernel chose for it.
+  descriptors.setBound(fd, false);
   return kernel.connect(descriptors.handle(fd), address);
 }
 

@@ -53,15 +53,6 @@ const capBuffer: Check = (_sandbox, _fd, view) => {
 const checkLowWater: Check = (_sandbox, _fd, view) =>
   view.getInt32(0, true) > 1 ? -LinuxErrno.NOTSUP : 0;
 
-/**
- * A time to linger would let close(2) wait in the kernel, where no stop reaches it, even when the
- * guest is long gone. A time of 0 (the connection is reset) waits for nobody.
- */
-const checkLinger: Check = (_sandbox, _fd, view) =>
-  Linger.onoff.get(view, 0) !== 0 && Linger.lingerSeconds.get(view, 0) !== 0
-    ? -LinuxErrno.NOTSUP
-    : 0;
-
 /** Data before the handshake may come twice, or from an address that is not the sender's. */
 const checkFastOpen: Check = (sandbox, _fd, view) => {
   if (view.getInt32(0, true) === 0 || sandbox.grants.fastOpen) return 0;
@@ -107,7 +98,7 @@ const SOCKET_ROWS: readonly Row[] = [
   [8, { check: capBuffer }], // SO_RCVBUF
   [9], // SO_KEEPALIVE
   [10], // SO_OOBINLINE
-  [13, { size: Linger.SIZE, sizeMin: Linger.SIZE, check: checkLinger }], // SO_LINGER
+  [13, { size: Linger.SIZE, sizeMin: Linger.SIZE }], // SO_LINGER
   [15], // SO_REUSEPORT
   [18, { check: checkLowWater }], // SO_RCVLOWAT
   [SO_RCVTIMEO, { size: Timeval.SIZE, sizeMin: Timeval.SIZE }],

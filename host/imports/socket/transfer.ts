@@ -1,13 +1,13 @@
 /**
  * Moving bytes between a descriptor and the guest's buffers, for every import that does so.
- * The buffers are those that `memory.readIovecs` has read; results are bytes, or minus a Linux
- * errno. Kernel sockets never block: for a blocking descriptor these wait and try again.
+ * The buffers are those that `memory.readIovecs` has read; a peer's address (`named`) is in the
+ * sandbox's `address`; results are bytes, or minus a Linux errno. Kernel sockets never block: for a
+ * blocking descriptor these wait and try again.
  */
 import { EPOLLIN, EPOLLOUT } from '../../abi/epoll.js';
 import { AF_UNIX, sockaddrFamily, sockaddrPort } from '../../address.js';
 import { Kind } from '../../descriptors.js';
 import { LinuxErrno } from '../../errno.js';
-import type { SockaddrBuffer } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 
 export const MSG_PEEK = 0x02;
@@ -42,14 +42,15 @@ function receiveOnce(
   handle: number,
   count: number,
   flags: number,
-  address: SockaddrBuffer | null,
+  named: boolean,
 ): number {
   const { kernel, memory } = sandbox;
   const { iovs, span } = memory;
-  if (count !== 1) return kernel.recvmsg(handle, span, iovs, count, flags, address);
-  return address === null
-    ? kernel.recv(handle, span, iovs[0], iovs[1], flags)
-    : kernel.recvfrom(handle, span, iovs[0], iovs[1], flags, address);
+  if (count !== 1)
+    return kernel.recvmsg(handle, span, iovs, count, flags, named ? sandbox.address : null);
+  return named
+    ? kernel.recvfrom(handle, span, iovs[0], iovs[1], flags, sandbox.addressBuffer)
+    : kernel.recv(handle, span, iovs[0], iovs[1], flags);
 }
 
 /**
@@ -61,14 +62,14 @@ export function receive(
   fd: number,
   count: number,
   flags: number,
-  address: SockaddrBuffer | null,
+  named: boolean,
 ): number {
   const { descriptors } = sandbox;
   const handle = descriptors.handle(fd);
-  const result = receiveOnce(sandbox, handle, count, flags & ~HOSTS_OWN, address);
+  const result = receiveOnce(sandbox, handle, count, flags & ~HOSTS_OWN, named);
   if (result !== AGAIN && (flags & MSG_WAITALL) === 0) return result;
   if ((flags & MSG_DONTWAIT) !== 0 || descriptors.isNonblocking(fd)) return result;
-  return receiveBlocking(sandbox, fd, count, flags, address, result);
+  return receiveBlocking(sandbox, fd, count, flags, named, result);
 }
 
 function receiveBlocking(
@@ -76,7 +77,7 @@ function receiveBlocking(
   fd: number,
   count: number,
   flags: number,
-  address: SockaddrBuffer | null,
+  named: boolean,
   first: number,
 ): number {
   const { descriptors, memory } = sandbox;
@@ -97,7 +98,7 @@ function receiveBlocking(
       const ready = sandbox.waitReady(handle, EPOLLIN, timeoutMs);
       if (ready < 0) return done > 0 ? done : ready;
     }
-    result = receiveOnce(sandbox, handle, rest, flags & ~HOSTS_OWN, address);
+    result = receiveOnce(sandbox, handle, rest, flags & ~HOSTS_OWN, named);
   }
 }
 
@@ -107,25 +108,44 @@ function sendOnce(
   handle: number,
   count: number,
   flags: number,
-  address: SockaddrBuffer | null,
+  named: boolean,
 ): number {
   const { kernel, memory } = sandbox;
   const { iovs, span } = memory;
-  if (count !== 1) return kernel.sendmsg(handle, span, iovs, count, flags, address);
-  return address === null
-    ? kernel.send(handle, span, iovs[0], iovs[1], flags)
-    : kernel.sendto(handle, span, iovs[0], iovs[1], flags, address);
+  if (count !== 1)
+    return kernel.sendmsg(handle, span, iovs, count, flags, named ? sandbox.address : null);
+  return named
+    ? kernel.sendto(handle, span, iovs[0], iovs[1], flags, sandbox.addressBuffer)
+    : kernel.send(handle, span, iovs[0], iovs[1], flags);
 }
 
 /**
- * Whether sending would bind the socket: Linux binds a datagram socket without an address to
- * every interface before it finds that there is nobody to send to, and no grant is asked (B39).
+ * Whether sending would bind a datagram socket: Linux binds one without an address to every
+ * interface (B39). Leaves the socket's own address in the sandbox's.
  */
 function wouldBind(sandbox: Sandbox, fd: number): boolean {
   const { descriptors, kernel, address } = sandbox;
-  if (descriptors.kind(fd) !== Kind.DATAGRAM) return false;
+  if (descriptors.isBound(fd)) return false;
   if (kernel.getsockname(descriptors.handle(fd), address) < 0) return false;
-  return sockaddrFamily(address) !== AF_UNIX && sockaddrPort(address) === 0;
+  const unbound = sockaddrFamily(address) !== AF_UNIX && sockaddrPort(address) === 0;
+  descriptors.setBound(fd, !unbound);
+  return unbound;
+}
+
+/**
+ * Whether the grants allow sending to the sandbox's address: the address, and for a datagram
+ * socket without one of its own also the bind that Linux will make for it.
+ */
+export function permitSend(sandbox: Sandbox, fd: number): number {
+  const { descriptors, address } = sandbox;
+  const kind = descriptors.kind(fd);
+  if (kind !== Kind.DATAGRAM) return sandbox.permit('send', kind);
+  const permitted = sandbox.permitDatagram();
+  if (permitted < 0 || descriptors.isBound(fd)) return permitted;
+  const peer = address.slice();
+  const bindable = wouldBind(sandbox, fd) ? sandbox.permit('bind', kind) : 0;
+  address.set(peer);
+  return bindable;
 }
 
 /** Sends on a socket (`sendmsg(2)`, Linux's flags); a blocking stream sends all of it. */
@@ -134,15 +154,17 @@ export function transmit(
   fd: number,
   count: number,
   flags: number,
-  address: SockaddrBuffer | null,
+  named: boolean,
 ): number {
   const { descriptors } = sandbox;
-  if (address === null && wouldBind(sandbox, fd)) return -LinuxErrno.DESTADDRREQ;
+  const unnamed = !named && descriptors.kind(fd) === Kind.DATAGRAM;
+  // Linux would bind the socket before it finds that there is nobody to send to.
+  if (unnamed && wouldBind(sandbox, fd)) return -LinuxErrno.DESTADDRREQ;
   const handle = descriptors.handle(fd);
   const once = flags & ~HOSTS_OWN;
-  const result = sendOnce(sandbox, handle, count, once, address);
+  const result = sendOnce(sandbox, handle, count, once, named);
   if ((flags & MSG_DONTWAIT) !== 0 || descriptors.isNonblocking(fd)) return result;
-  return transmitBlocking(sandbox, fd, count, once, address, result);
+  return transmitBlocking(sandbox, fd, count, once, named, result);
 }
 
 function transmitBlocking(
@@ -150,7 +172,7 @@ function transmitBlocking(
   fd: number,
   count: number,
   flags: number,
-  address: SockaddrBuffer | null,
+  named: boolean,
   first: number,
 ): number {
   const { descriptors, memory } = sandbox;
@@ -171,7 +193,7 @@ function transmitBlocking(
       const ready = sandbox.waitReady(handle, EPOLLOUT, timeoutMs);
       if (ready < 0) return done > 0 ? done : ready;
     }
-    result = sendOnce(sandbox, handle, rest, flags, address);
+    result = sendOnce(sandbox, handle, rest, flags, named);
   }
 }
 

@@ -1,87 +1,43 @@
 /*
- * Carries out scripts of calls on sockets, pipes, eventfds and epolls, and prints what each came
- * to. A script is read from standard input, one call a line: a word and up to five numbers. `end`
- * closes everything, and the next script begins.
+ * Carries out scripts of calls on sockets, pipes, eventfds, timers and epolls, and prints what each
+ * came to. A script is read from standard input, one call a line: a word and up to five numbers.
+ * `end` closes everything, and the next script begins.
  *
- * Descriptors are named by slot. What TCP brings is waited for after each call, so that the next
- * one finds the same state whatever the machine's load is; all else is at once.
+ * Descriptors are named by slot. What TCP, UDP and timers bring is waited for after each call, so
+ * that the next one finds the same state whatever the machine's load is; all else is at once.
  */
-#include "observe.h"
-
-enum { SLOTS = 10, PENDING_MAX = 4, NONE = -1 };
-enum kind { FREE, LOCAL, FILE_LIKE, TCP, LISTENER };
-
-struct slot {
-  enum kind kind;
-  int fd;
-  /* Of TCP: the slot of the other end, or NONE when that is closed. */
-  int peer;
-  /* Bytes that were sent to it and not yet received. */
-  int unread;
-  /* Whether the other end has sent its FIN. */
-  int finished;
-  /* Whether it waits to be accepted by the listener `peer`. */
-  int pending;
-};
-
-/* A connection that waits: its client, or NONE when that is closed; what the client sent. */
-struct waiting {
-  int client;
-  int unread;
-  int finished;
-};
-
-static struct slot slots[SLOTS];
-static struct waiting queues[SLOTS][PENDING_MAX];
-static int queued[SLOTS];
-
-static int fd_of(int slot) { return slots[slot].kind == FREE ? -1 : slots[slot].fd; }
-
-static void fill_slot(int slot, enum kind kind, int fd) {
-  slots[slot] = (struct slot){.kind = kind, .fd = fd, .peer = NONE};
-}
-
-static void pause_ms(int ms) { poll(NULL, 0, ms); }
-
-/* Waits until all that was sent to a slot is there. */
-static void settle_bytes(int slot) {
-  char bytes[4096];
-  for (int tries = 0; tries < SETTLE_MS; tries++) {
-    size_t wanted = (size_t)slots[slot].unread;
-    if (wanted == 0) return;
-    if (recv(slots[slot].fd, bytes, wanted, MSG_PEEK | MSG_DONTWAIT) >= (ssize_t)wanted) return;
-    pause_ms(1);
-  }
-  printf("broken: bytes never came\n");
-}
+#include "slots.h"
 
 static void no_delay(int fd) {
   int on = 1;
   need("TCP_NODELAY", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
 }
 
-static struct waiting *waiting_of(int client) {
-  int listener = slots[client].peer;
-  for (int i = 0; i < queued[listener]; i++) {
-    if (queues[listener][i].client == client) return &queues[listener][i];
-  }
-  return NULL;
+/* Two UDP sockets that are connected to each other. */
+static void udp_pair(int ends[2]) {
+  for (int i = 0; i < 2; i++) ends[i] = bound(SOCK_DGRAM);
+  for (int i = 0; i < 2; i++) need("connect", connect_to(ends[i], name_of(ends[1 - i])));
 }
+
+/* What the types of pairs are, by number. */
+static const enum kind KINDS[] = {LOCAL, LOCAL, LOCAL, FILE_LIKE, TCP, UDP};
+static const int TYPES[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
 
 static void do_pair(int one, int other, int type) {
   int ends[2];
   if (one == other || slots[one].kind != FREE || slots[other].kind != FREE) return;
-  if (type == 3) need("pipe2", pipe2(ends, O_NONBLOCK | O_CLOEXEC));
-  else if (type == 4) tcp_pair(ends);
-  else new_pair(type == 0 ? SOCK_STREAM : type == 1 ? SOCK_SEQPACKET : SOCK_DGRAM, ends);
-  enum kind kind = type == 3 ? FILE_LIKE : type == 4 ? TCP : LOCAL;
-  fill_slot(one, kind, ends[0]);
-  fill_slot(other, kind, ends[1]);
-  if (kind != TCP) return;
-  slots[one].peer = other;
-  slots[other].peer = one;
-  no_delay(ends[0]);
-  no_delay(ends[1]);
+  enum kind kind = KINDS[type];
+  if (kind == FILE_LIKE) need("pipe2", pipe2(ends, O_NONBLOCK | O_CLOEXEC));
+  else if (kind == TCP) tcp_pair(ends);
+  else if (kind == UDP) udp_pair(ends);
+  else new_pair(TYPES[type], ends);
+  for (int i = 0; i < 2; i++) {
+    int slot = i == 0 ? one : other;
+    fill_slot(slot, kind, ends[i]);
+    slots[slot].peer = i == 0 ? other : one;
+    slots[slot].connected = 1;
+    if (kind == TCP) no_delay(ends[i]);
+  }
 }
 
 static void do_connect(int slot, int listener) {
@@ -142,8 +98,17 @@ static void close_listener(int slot) {
   queued[slot] = 0;
 }
 
+/*
+ * The second end of a connection goes with a reset, which nobody sees. Two FINs would leave the
+ * port in TIME_WAIT for a minute, and some 20,000 scripts later every bind() and connect() would
+ * search long for a free one.
+ */
 static void close_tcp(int slot) {
   struct slot closed = slots[slot];
+  if (!closed.pending && closed.peer == NONE) {
+    reset(closed.fd);
+    return;
+  }
   close(closed.fd);
   if (closed.pending) {
     struct waiting *waiting = waiting_of(slot);
@@ -151,7 +116,6 @@ static void close_tcp(int slot) {
     waiting->finished = 1;
     return;
   }
-  if (closed.peer == NONE) return;
   // Data that was never read makes a reset of the FIN, or follows it with one.
   if (closed.unread > 0) settle(slots[closed.peer].fd, 0);
   else settle(slots[closed.peer].fd, EPOLLRDHUP);
@@ -160,10 +124,19 @@ static void close_tcp(int slot) {
 
 static void do_close(int slot) {
   enum kind kind = slots[slot].kind;
+  int peer = slots[slot].peer;
   if (kind == TCP) close_tcp(slot);
   else if (kind == LISTENER) close_listener(slot);
   else say("close", close(fd_of(slot)));
+  if (kind == UDP && peer != NONE) slots[peer].peer = NONE;
   slots[slot].kind = FREE;
+}
+
+/* Closes with a reset. */
+static void do_reset(int slot) {
+  struct linger now = {.l_onoff = 1, .l_linger = 0};
+  say("linger", setsockopt(fd_of(slot), SOL_SOCKET, SO_LINGER, &now, sizeof now));
+  if (slots[slot].kind == TCP) do_close(slot);
 }
 
 static void settle_sent(int slot, int sent) {
@@ -176,10 +149,50 @@ static void settle_sent(int slot, int sent) {
   }
 }
 
+/* One byte out of band: the first to that end, and at the front, so that it hides no others. */
+static void send_urgent(int slot) {
+  int peer = slots[slot].peer;
+  if (slots[slot].pending || peer == NONE || slots[peer].unread > 0 || slots[peer].urgent) return;
+  long long sent = send(slots[slot].fd, "!", 1, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB);
+  say("urgent", sent);
+  if (sent < 0) return;
+  slots[peer].urgent = 1;
+  settle(slots[peer].fd, EPOLLPRI);
+}
+
+/* Sends a datagram, from any kind of descriptor, where `target` is: to it, if it takes it. */
+static void send_datagram(int slot, int target, int size, int flags) {
+  char bytes[4096] = {1};
+  if (target == NONE) {
+    long long sent = send(slots[slot].fd, bytes, (size_t)size, MSG_DONTWAIT | flags);
+    say("send", sent);
+    if (sent >= 0) settle(slots[slot].fd, 0);
+    return;
+  }
+  if (slots[target].kind != UDP || slots[target].unread > 0) return;
+  struct sockaddr_in address = name_of(slots[target].fd);
+  int named = slots[slot].kind != UDP || slots[slot].peer != target;
+  long long sent = sendto(fd_of(slot), bytes, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT | flags,
+                          named ? (struct sockaddr *)&address : NULL, named ? sizeof address : 0);
+  say("send", sent);
+  if (sent < 0 || slots[slot].kind != UDP) return;
+  if (slots[target].connected && slots[target].peer != slot) return;
+  slots[target].unread = 1;
+  settle_bytes(target);
+}
+
 /* Files are read and written in vectors, as WASI has it: nothing to do is then no error. */
 static void do_send(int slot, int size, int flags) {
   char bytes[4096] = {1};
   struct iovec iovec = {.iov_base = bytes, .iov_len = (size_t)size};
+  if (slots[slot].kind == UDP && slots[slot].connected) {
+    send_datagram(slot, slots[slot].peer, size, flags);
+    return;
+  }
+  if (slots[slot].kind == TCP && (flags & MSG_OOB) != 0) {
+    send_urgent(slot);
+    return;
+  }
   long long sent = slots[slot].kind == FILE_LIKE
                        ? writev(slots[slot].fd, &iovec, 1)
                        : send(fd_of(slot), bytes, (size_t)size,
@@ -189,13 +202,15 @@ static void do_send(int slot, int size, int flags) {
 }
 
 static void do_recv(int slot, int size, int flags) {
-  char bytes[4096];
+  char bytes[4096] = {0};
   struct iovec iovec = {.iov_base = bytes, .iov_len = (size_t)size};
   long long got = slots[slot].kind == FILE_LIKE
                       ? readv(slots[slot].fd, &iovec, 1)
                       : recv(fd_of(slot), bytes, (size_t)size, MSG_DONTWAIT | flags);
   say("recv", got);
-  if (got > 0 && (flags & MSG_PEEK) == 0) slots[slot].unread -= (int)got;
+  if (got == 8) printf("value: %llu\n", *(unsigned long long *)bytes);
+  if (got < 0 || (flags & (MSG_PEEK | MSG_OOB)) != 0) return;
+  slots[slot].unread = slots[slot].kind == UDP ? 0 : slots[slot].unread - (int)got;
 }
 
 /* Fills what a local peer has not read, or empties what it has sent. */
@@ -221,7 +236,9 @@ static void do_shutdown(int slot, int how) {
   if (result == 0 && slots[slot].kind == TCP) finish(slot);
 }
 
+/* Which of two errors a wait for no events on no descriptor has, depends on Linux's version. */
 static void do_wait(int slot, int maxevents) {
+  if (maxevents == 0 && slots[slot].kind == FREE) return;
   struct epoll_event events[BATCH];
   int n = epoll_wait(fd_of(slot), events, maxevents, 0);
   if (n < 0) {
@@ -244,16 +261,46 @@ static void do_error(int slot) {
   else printf("error: %s\n", error == 0 ? "none" : errno_name(error));
 }
 
-static void do_create(int slot, const char *what, int count) {
+/* What a socket says of itself. */
+static void do_describe(int slot) {
+  static const int options[] = {SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN, SO_OOBINLINE};
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  for (int i = 0; i < COUNT(options); i++) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    int result = getsockopt(fd_of(slot), SOL_SOCKET, options[i], &value, &size);
+    say("option", result < 0 ? result : value);
+  }
+  say("getpeername", getpeername(fd_of(slot), (struct sockaddr *)&address, &length));
+}
+
+/* Sets a timer: never, so soon that it is waited for, in an hour, or at a time long gone. */
+static void do_set(int slot, int how) {
+  struct itimerspec when = {0};
+  if (how == 2) when.it_value.tv_sec = 3600;
+  else if (how > 0) when.it_value.tv_nsec = 1;
+  int result = timerfd_settime(fd_of(slot), how == 3 ? TFD_TIMER_ABSTIME : 0, &when, NULL);
+  say("set", result);
+  if (result == 0 && (how & 1) == 1) settle(slots[slot].fd, EPOLLIN);
+}
+
+static void do_create(int slot, const char *what, int count, int semaphore) {
   if (slots[slot].kind != FREE) return;
+  int flags = EFD_NONBLOCK | EFD_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0);
   if (strcmp(what, "epoll") == 0) fill_slot(slot, FILE_LIKE, new_epoll());
   else if (strcmp(what, "listen") == 0) fill_slot(slot, LISTENER, new_listener(8));
-  else fill_slot(slot, FILE_LIKE, new_event((unsigned)count));
+  else if (strcmp(what, "udp") == 0) fill_slot(slot, UDP, bound(SOCK_DGRAM));
+  else if (strcmp(what, "timer") == 0) {
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    fill_slot(slot, FILE_LIKE, need("timerfd_create", fd));
+  } else fill_slot(slot, FILE_LIKE, need("eventfd", eventfd((unsigned)count, flags)));
 }
 
 static void close_all(void) {
   for (int slot = 0; slot < SLOTS; slot++) {
-    if (slots[slot].kind != FREE) close(slots[slot].fd);
+    if (slots[slot].kind == TCP) reset(slots[slot].fd);
+    else if (slots[slot].kind != FREE) close(slots[slot].fd);
     slots[slot].kind = FREE;
     queued[slot] = 0;
   }
@@ -270,14 +317,18 @@ static void carry_out(const char *word, const unsigned *numbers) {
     say("ctl", control(fd_of(slot), (int)numbers[2], fd, numbers[3], numbers[4]));
   } else if (strcmp(word, "wait") == 0) do_wait(slot, (int)numbers[1]);
   else if (strcmp(word, "send") == 0) do_send(slot, (int)numbers[1], (int)numbers[2]);
+  else if (strcmp(word, "sendto") == 0) send_datagram(slot, other, (int)numbers[2], 0);
   else if (strcmp(word, "recv") == 0) do_recv(slot, (int)numbers[1], (int)numbers[2]);
   else if (strcmp(word, "fill") == 0) do_all(slot, 0);
   else if (strcmp(word, "drain") == 0) do_all(slot, 1);
   else if (strcmp(word, "shutdown") == 0) do_shutdown(slot, (int)numbers[1]);
   else if (strcmp(word, "close") == 0) do_close(slot);
+  else if (strcmp(word, "reset") == 0) do_reset(slot);
+  else if (strcmp(word, "describe") == 0) do_describe(slot);
+  else if (strcmp(word, "set") == 0) do_set(slot, (int)numbers[1]);
   else if (strcmp(word, "error") == 0) do_error(slot);
-  else if (strcmp(word, "ready") == 0 && slots[slot].kind != FREE) say_ready("ready", fd_of(slot));
-  else do_create(slot, word, (int)numbers[1]);
+  else if (strcmp(word, "ready") != 0) do_create(slot, word, (int)numbers[1], (int)numbers[2]);
+  else if (slots[slot].kind != FREE) say_ready("ready", fd_of(slot));
 }
 
 int main(void) {
@@ -292,8 +343,13 @@ int main(void) {
                &numbers[3], &numbers[4]) < 1)
       continue;
     printf("%s", line);
-    if (strcmp(word, "end") == 0) close_all();
-    else carry_out(word, numbers);
+    if (strcmp(word, "end") != 0) {
+      carry_out(word, numbers);
+      continue;
+    }
+    close_all();
+    // Should a script never end, all that came before it is told.
+    fflush(stdout);
   }
   return 0;
 }

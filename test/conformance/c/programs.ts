@@ -12,19 +12,32 @@ import { ROOT } from '../../support/sources.js';
 
 export const FOLDER = `${ROOT}test/conformance/c/`;
 
-/** What a command writes to standard output, with a file as its input; it must succeed. */
-async function outputOf(command: string, args: readonly string[], input: string): Promise<string> {
+/** How long a program may run, in milliseconds, unless it is told otherwise. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * What a command writes to standard output, with a file as its input; it must succeed. One that
+ * does not end in time is killed, and what it wrote till then is given.
+ */
+async function outputOf(
+  command: string,
+  args: readonly string[],
+  input: string,
+  timeout: number,
+): Promise<string> {
   const stdin = openSync(input, 'r');
   try {
-    const child = spawn(command, args, { stdio: [stdin, 'pipe', 'inherit'] });
+    const stdio = [stdin, 'pipe', 'inherit'] as const;
+    const child = spawn(command, args, { stdio: [...stdio], timeout, killSignal: 'SIGKILL' });
     const { stdout } = child;
     if (stdout === null) throw new Error('spawned without a pipe');
-    const ended = new Promise<number | null>((resolve, reject) => {
+    const ended = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
       child.once('error', reject);
-      child.once('close', resolve);
+      child.once('close', (status, signal) => resolve(status ?? signal));
     });
     const [output, status] = await Promise.all([text(stdout), ended]);
     if (status === 0) return output;
+    if (status === 'SIGKILL') return `${output}killed: it had not ended after ${timeout} ms\n`;
     throw new Error(`${command} ${args.join(' ')}: status ${status}, after ${output.slice(-2000)}`);
   } finally {
     closeSync(stdin);
@@ -38,14 +51,18 @@ export async function compile(name: string, folder: string): Promise<string> {
   return path;
 }
 
-/** What a program says that runs as `command`. */
-export function runNatively(command: string, input: string): Promise<string> {
-  return outputOf(command, [], input);
+/** What a program says that runs as `command`, for at most `timeoutMs`. */
+export function runNatively(
+  command: string,
+  input: string,
+  timeoutMs = PATIENCE_MS,
+): Promise<string> {
+  return outputOf(command, [], input, timeoutMs);
 }
 
-/** What the guest of that name says, with all of loopback granted. */
-export function runAsGuest(name: string, input: string): Promise<string> {
+/** What the guest of that name says in at most `timeoutMs`, with all of loopback granted. */
+export function runAsGuest(name: string, input: string, timeoutMs = PATIENCE_MS): Promise<string> {
   const grants = ['--quiet', '--allow-net=127.0.0.0/8', '--allow-net=[::1]'];
   const args = [MAIN, 'run', ...grants, `${FOLDER}${name}.wasm`];
-  return outputOf(process.execPath, args, input);
+  return outputOf(process.execPath, args, input, timeoutMs);
 }

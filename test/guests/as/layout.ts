@@ -89,6 +89,35 @@ class Linger {
 }
 
 @unmanaged
+class SignalfdSiginfo {
+  signo: u32;
+  errno: i32;
+  code: i32;
+  pid: u32;
+  uid: u32;
+}
+
+@unmanaged
+class Addrinfo {
+  flags: u16;
+  family: u8;
+  socktype: u8;
+  protocol: u8;
+  addrlen: u32;
+  addr: u32;
+  canonname: u32;
+  canonnameLen: u32;
+  next: u32;
+}
+
+@unmanaged
+class Sockaddr {
+  family: u8;
+  dataLen: u32;
+  data: u32;
+}
+
+@unmanaged
 class SockaddrIn {
   family: u16;
   port: u16;
@@ -184,6 +213,23 @@ function others(): void {
   line('Timeval.microseconds', offsetof<Timeval>('microseconds'));
   line('Linger.onoff', offsetof<Linger>('onoff'));
   line('Linger.lingerSeconds', offsetof<Linger>('lingerSeconds'));
+  line('SignalfdSiginfo.signo', offsetof<SignalfdSiginfo>('signo'));
+  line('SignalfdSiginfo.errno', offsetof<SignalfdSiginfo>('errno'));
+  line('SignalfdSiginfo.code', offsetof<SignalfdSiginfo>('code'));
+  line('SignalfdSiginfo.pid', offsetof<SignalfdSiginfo>('pid'));
+  line('SignalfdSiginfo.uid', offsetof<SignalfdSiginfo>('uid'));
+  line('Addrinfo.flags', offsetof<Addrinfo>('flags'));
+  line('Addrinfo.family', offsetof<Addrinfo>('family'));
+  line('Addrinfo.socktype', offsetof<Addrinfo>('socktype'));
+  line('Addrinfo.protocol', offsetof<Addrinfo>('protocol'));
+  line('Addrinfo.addrlen', offsetof<Addrinfo>('addrlen'));
+  line('Addrinfo.addr', offsetof<Addrinfo>('addr'));
+  line('Addrinfo.canonname', offsetof<Addrinfo>('canonname'));
+  line('Addrinfo.canonnameLen', offsetof<Addrinfo>('canonnameLen'));
+  line('Addrinfo.next', offsetof<Addrinfo>('next'));
+  line('Sockaddr.family', offsetof<Sockaddr>('family'));
+  line('Sockaddr.dataLen', offsetof<Sockaddr>('dataLen'));
+  line('Sockaddr.data', offsetof<Sockaddr>('data'));
 }
 
 function sockets(): void {
