@@ -206,16 +206,6 @@ export function formatIp(bytes: Uint8Array): string {
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
 
-/**
- * Canonical text of an IP address, an IPv4-mapped one as the IPv4 address it is. A `RangeError`
- * if `ip` is not an address.
- */
-export function canonicalIp(ip: string): string {
-  const bytes = parseIp(ip);
-  if (bytes === null) throw new RangeError(`not an IP address: ${ip}`);
-  return formatIp(bytes.length === 16 && isIpv4Mapped(bytes, 0) ? bytes.subarray(12) : bytes);
-}
-
 // Addresses as data ------------------------------------------------------------------------
 
 /** Writes `address`; a `RangeError` if its IP address, port or path is not one. */

@@ -16,6 +16,8 @@ export interface ForwardOptions {
  */
 export const COPY_MS = 1000;
 
+function ignoreCopy(): void {}
+
 /** A shell's status for a process that a signal ended. */
 function signalStatus(signal: GuestSignal): number {
   return 128 + FORWARDED_SIGNALS[signal];
@@ -37,9 +39,8 @@ export function forwardSignals(guest: Guest, options: ForwardOptions): () => num
     status ??= signalStatus(signal);
     void guest.stop();
     // From here on the next signal ends this process by itself, if it is no copy.
-    for (const [name, handler] of handlers) process.off(name, handler);
-    const ignoreCopy = (): void => {};
     process.on(signal, ignoreCopy);
+    for (const [name, handler] of handlers) process.off(name, handler);
     setTimeout(() => process.off(signal, ignoreCopy), COPY_MS);
   };
   const drain = (signal: GuestSignal): void => {

@@ -5,7 +5,6 @@ import type { Server } from './servers.js';
 import { median } from './stats.js';
 import type { Workload } from './workloads.js';
 
-const BYTES_PER_KIB = 1024;
 const AFTER_MS = 20;
 
 /**
@@ -23,8 +22,8 @@ export const measureIdle = async (
     const running = await startServer(server, cores);
     try {
       const times = { warmupMs: plan.heatMs, durationMs: AFTER_MS };
-      const { idleKb } = await runLoad(workload, running, times, cores.load);
-      samples.push((idleKb * BYTES_PER_KIB) / workload.idle);
+      const { idleBytes } = await runLoad(workload, running, times, cores.load);
+      samples.push(idleBytes);
     } finally {
       await running.stop();
     }

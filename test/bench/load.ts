@@ -10,8 +10,8 @@ export interface LoadReport {
   readonly p99Us: number;
   readonly errors: number;
   readonly serverCpuNs: number;
-  /** By how much the server's resident memory grew while the idle connections were opened. */
-  readonly idleKb: number;
+  /** By how much the server's resident memory grew for each idle connection but the first. */
+  readonly idleBytes: number;
 }
 
 export interface Times {

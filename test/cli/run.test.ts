@@ -97,7 +97,7 @@ describe('exit statuses', () => {
     ['SIGINT', Status.SIGINT],
     ['SIGTERM', Status.SIGTERM],
   ] as const)('%s ends a guest that does not handle it', async (signal, status) => {
-    const echo = `${ROOT}examples/echo/build/echo-lt.wasm`;
+    const echo = `${ROOT}examples/echo/build/echo-poll.wasm`;
     const { child, ended, said } = startCommand(['--listen', '127.0.0.1:0', echo]);
     const [, port] = await said(/listening on tcp:\/\/127\.0\.0\.1:(\d+) /);
     const client = createConnection(Number(port), '127.0.0.1');
@@ -225,16 +225,18 @@ describe('--trace', () => {
 
 describe('the rest', () => {
   test('--help and --version go to stdout', async () => {
-    for (const args of [['--help'], ['-h'], ['help'], ['run', '--help']]) {
-      const { status, stdout, stderr } = await sandpoll(args);
-      expect([status, stderr]).toEqual([0, '']);
+    const asked = ['--help', '-h', 'help', 'run --help', '--quiet --help', 'run --env A=1 -h'];
+    const lines = [...asked, 'inspect --help', 'build -h'];
+    const runs = await Promise.all(lines.map(async (line) => sandpoll(line.split(' '))));
+    for (const [index, { status, stdout, stderr }] of runs.entries()) {
+      expect([lines[index], status, stderr]).toEqual([lines[index], 0, '']);
       expect(stdout).toMatch(/^Usage: sandpoll \[run\] [^]*Exit status: /);
     }
     const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
       version: string;
     };
-    for (const option of ['--version', '-V']) {
-      expect(await sandpoll([option])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
+    for (const args of [['--version'], ['-V'], ['run', '--quiet', '--version']]) {
+      expect(await sandpoll(args)).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
     }
   });
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as dial, createServer } from 'node:net';
 
 import { Errno } from '#host/errno.js';
-import { parseNetRule } from '#host/grants.js';
+import { type NetRule, parseNetRule } from '#host/grants.js';
 import { describe, expect, test } from 'vitest';
 
 import { type Driven, LISTENER, withDriven } from '../support/driven.js';
@@ -65,17 +65,15 @@ const USES: readonly Use[] = [
       return driven.call('sock_connect', fd, await inet4(driven, ...LOCALHOST), port);
     },
   },
-  {
-    what: 'send to udp',
-    flag: (port) => `--allow-net=udp:127.0.0.1:${port}/out`,
-    call: async (driven, port) => {
-      const fd = await opens(driven, 'sock_open', INET4, DGRAM);
-      const iovs = await textIovec(driven, 'x');
-      const to = await inet4(driven, ...LOCALHOST);
-      return driven.call('sock_send_to', fd, iovs, 1, to, port, 0, OUT);
-    },
-  },
 ];
+
+/** Sends a datagram from a socket that has no address of its own. */
+async function sendUnbound(driven: Driven, port: number): Promise<number> {
+  const fd = await opens(driven, 'sock_open', INET4, DGRAM);
+  const iovs = await textIovec(driven, 'x');
+  const to = await inet4(driven, ...LOCALHOST);
+  return driven.call('sock_send_to', fd, iovs, 1, to, port, 0, OUT);
+}
 
 /** Runs `body` with the port of a listener on loopback. */
 async function withPort(body: (port: number) => Promise<void>, host = '127.0.0.1'): Promise<void> {
@@ -109,6 +107,23 @@ describe('nothing unless given', () => {
       });
     }),
   );
+
+  test('B38 B39 sending without an address is a bind too: two denials name two flags', () =>
+    withPort(async (port) => {
+      const flags = [`--allow-net=udp:127.0.0.1:${port}/out`, '--allow-net=udp:0.0.0.0:0/in'];
+      const allow: NetRule[] = [];
+      for (const flag of flags) {
+        await withDriven({ net: { allow: [...allow], deny: [] } }, async (driven, { reported }) => {
+          const report = reported();
+          expect(await sendUnbound(driven, port)).toBe(Errno.ACCES);
+          expect(await report).toMatch(new RegExp(`; grant it with ${flag}$`));
+        });
+        allow.push(parseNetRule(flag.replace('--allow-net=', ''), '--allow-net'));
+      }
+      await withDriven({ net: { allow, deny: [] } }, async (driven) => {
+        expect(await sendUnbound(driven, port)).toBe(Errno.SUCCESS);
+      });
+    }));
 
   test('a denial is told once, however often it is tried', async () => {
     await withDriven({}, async (driven, { reports, reported }) => {

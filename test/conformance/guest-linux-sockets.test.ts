@@ -66,7 +66,7 @@ describe('UDP', () => {
   test('E20 B91 a datagram of no bytes is one, too long is MSGSIZE, cut is told', async () => {
     await withDriven(NET, async (driven) => {
       const [receiver, port] = await boundInet(driven, SOCK_DGRAM);
-      const sender = await socket(driven, AF_INET, SOCK_DGRAM);
+      const [sender] = await boundInet(driven, SOCK_DGRAM);
       expect(await sendto(driven, sender, '', await inet(driven, port))).toBe(0);
       expect(await recv(driven, receiver)).toBe('');
       const to = await inet(driven, port);
@@ -120,7 +120,7 @@ describe('UDP', () => {
   test('sendmsg gathers and recvmsg scatters, tells the cut, and gives no control', async () => {
     await withDriven(NET, async (driven) => {
       const [receiver, port] = await boundInet(driven, SOCK_DGRAM);
-      const sender = await socket(driven, AF_INET, SOCK_DGRAM);
+      const [sender] = await boundInet(driven, SOCK_DGRAM);
       await text(driven, 'oneTWO');
       const IOV = 0x1_6000;
       const MSG = 0x1_6100;
@@ -153,7 +153,7 @@ describe('UDP', () => {
   test('broadcast needs the option, and the grant of the address like any other', async () => {
     const everyone = [127, 255, 255, 255] as const;
     await withDriven(NET, async (driven) => {
-      const fd = await socket(driven, AF_INET, SOCK_DGRAM);
+      const [fd] = await boundInet(driven, SOCK_DGRAM);
       const to = await inet(driven, 9, everyone);
       expect(await sendto(driven, fd, 'x', to)).toBe(Errno.ACCES);
       expect(await setsockopt(driven, fd, SOL_SOCKET, 6, 1)).toBe(0);
@@ -184,7 +184,7 @@ describe('multicast', () => {
       expect(await driven.call('bind', fd, ...(await inet(driven, 0, GROUP)))).toBe(0);
       const port = await portOf(driven, fd);
       expect(await setsockopt(driven, fd, 0, IP_ADD_MEMBERSHIP, membership())).toBe(0);
-      const sender = await socket(driven, AF_INET, SOCK_DGRAM);
+      const [sender] = await boundInet(driven, SOCK_DGRAM);
       const via = Uint8Array.of(127, 0, 0, 1);
       expect(await setsockopt(driven, sender, 0, IP_MULTICAST_IF, via)).toBe(0);
       expect(await sendto(driven, sender, 'all', await inet(driven, port, GROUP))).toBe(0);

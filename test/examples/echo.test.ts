@@ -126,11 +126,11 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
     const client = await Client.connect(guest.port);
     await client.exchange('warm up');
     for (let i = 0; i < 20; i++) await client.exchange('hello');
+    client.close();
     await guest.stop();
     const wait = variant === 'echo-poll' ? 'poll_oneoff' : 'epoll_wait';
     const echoes = Array.from({ length: 20 }, () => `${wait} sock_recv sock_send`);
     expect(guest.calls().join(' ')).toContain(echoes.join(' '));
-    client.close();
   });
 
   test('without a listener it says so, and ends', async () => {
@@ -138,4 +138,51 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
     expect(stderr).toContain('there is no listener; run it with --listen');
     expect(status).toBe(1);
   });
+});
+
+describe.each(['echo-lt', 'echo-et'])('%s, told to stop', (variant) => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'at %s sends back what has arrived, and ends',
+    async (signal) => {
+      const guest = await start(variant);
+      const idle = await Client.connect(guest.port);
+      await idle.exchange('here');
+      const late = await Client.connect(guest.port);
+      await late.send('last words');
+      const ended = guest.stop(signal);
+      expect((await late.takeAll()).toString()).toBe('last words');
+      expect((await idle.takeAll()).toString()).toBe('');
+      await expect(Client.connect(guest.port)).rejects.toThrow('ECONNREFUSED');
+      idle.close();
+      late.close();
+      expect(await ended).toBe(0);
+    },
+  );
+
+  test('sends what it still has to those who read late', async () => {
+    const guest = await start(variant);
+    const pulse = await Client.connect(guest.port);
+    const client = await Client.connect(guest.port);
+    const bytes = randomBytes(32 << 20);
+    client.socket.pause();
+    client.send(bytes).catch(() => {});
+    for (let i = 0; i < 100; i++) await pulse.exchange('.');
+    const ended = guest.stop();
+    await pulse.takeAll();
+    pulse.close();
+    client.socket.resume();
+    const answer = await client.takeAll();
+    expect(answer.length).toBeGreaterThan(0);
+    expect(answer.equals(bytes.subarray(0, answer.length))).toBe(true);
+    client.close();
+    expect(await ended).toBe(0);
+  });
+});
+
+test('echo-poll is portable, has no signals, and just ends', async () => {
+  const guest = await start('echo-poll');
+  const client = await Client.connect(guest.port);
+  await client.exchange('here');
+  expect(await guest.stop()).toBe(143);
+  client.close();
 });

@@ -344,3 +344,40 @@ test('kv-poll imports nothing that is not portable', async () => {
   const modules = WebAssembly.Module.imports(module).map((each) => each.module);
   expect([...new Set(modules)].toSorted()).toEqual(['wasi_snapshot_preview1']);
 });
+
+describe('kv, told to stop', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'at %s answers the commands that have arrived, and ends',
+    async (signal) => {
+      const guest = await startGuest('examples/kv/build/kv.wasm');
+      const idle = await RespClient.connect(guest.port);
+      const value = Buffer.alloc(MIB, 'v').toString('latin1');
+      expect(await idle.call('SET', 'k', value, 'EX', '100')).toBe('OK');
+      const slow = await RespClient.connect(guest.port);
+      slow.raw.socket.pause();
+      const gets = Array.from({ length: 20 }, () => encode('GET', 'k'));
+      // Behind them, a command that never comes to its end.
+      await slow.raw.send(Buffer.concat([...gets, Buffer.from('*2\r\n$3\r\nGET')]));
+      expect(await idle.call('PING')).toBe('PONG');
+      const late = await RespClient.connect(guest.port);
+      await late.raw.send(encode('TTL', 'none'));
+      const ended = guest.stop(signal);
+      expect((await late.raw.takeAll()).toString()).toBe(':-2\r\n');
+      expect((await idle.raw.takeAll()).toString()).toBe('');
+      await expect(RespClient.connect(guest.port)).rejects.toThrow('ECONNREFUSED');
+      slow.raw.socket.resume();
+      expect((await slow.replies(20)).every((reply) => reply === value)).toBe(true);
+      expect((await slow.raw.takeAll()).toString()).toBe('');
+      for (const client of [idle, slow, late]) client.close();
+      expect(await ended).toBe(0);
+    },
+  );
+
+  test('kv-poll is portable, has no signals, and just ends', async () => {
+    const guest = await startGuest('examples/kv/build/kv-poll.wasm');
+    const client = await RespClient.connect(guest.port);
+    expect(await client.call('PING')).toBe('PONG');
+    expect(await guest.stop()).toBe(143);
+    client.close();
+  });
+});

@@ -21,7 +21,7 @@ async function ended(
 ): Promise<Ended> {
   let result: Ended | undefined;
   await withCommand(['--allow-resolve', ...options], {}, async (driven, command) => {
-    driven.start(...(await lookUpCall(driven, SLOW_NAME)));
+    void driven.start(...(await lookUpCall(driven, SLOW_NAME)));
     await slow.underWay();
     const from = performance.now();
     stop(command);
@@ -55,7 +55,7 @@ describe.skipIf(!possible)(`a look-up that never ends${skipped}`, () => {
   test('keeps no guest from being stopped, and leaves nothing open', async () => {
     const before = openDescriptors();
     const { driven, guest } = await startDriven({ resolve: [parseResolveRule('*')] });
-    driven.start(...(await lookUpCall(driven, SLOW_NAME)));
+    void driven.start(...(await lookUpCall(driven, SLOW_NAME)));
     const ends = await underWayHere(slow);
     const from = performance.now();
     expect(await guest.stop()).toEqual({ kind: 'killed', reason: 'stopped' });
@@ -68,7 +68,7 @@ describe.skipIf(!possible)(`a look-up that never ends${skipped}`, () => {
 
   test('is in nobody else’s way', async () => {
     const { driven, guest } = await startDriven({ resolve: [parseResolveRule('*')] });
-    driven.start(...(await lookUpCall(driven, SLOW_NAME)));
+    void driven.start(...(await lookUpCall(driven, SLOW_NAME)));
     await underWayHere(slow);
     await withDriven({ resolve: [parseResolveRule('localhost')] }, async (other) => {
       expect(await other.call(...(await lookUpCall(other, 'localhost')))).toBe(0);

@@ -4,7 +4,6 @@
  * resolver waits in open(2), and then in read(2), for a writer that never writes.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,9 +69,13 @@ export async function lookupsCanBeSlow(): Promise<boolean> {
   const slow = new SlowLookup();
   const child = spawn('getent', ['ahosts', SLOW_NAME], { stdio: 'ignore' });
   let over = false;
-  const ended = once(child, 'close').catch(() => {});
-  void ended.then(() => {
-    over = true;
+  const ended = new Promise<void>((resolve) => {
+    const settle = (): void => {
+      over = true;
+      resolve();
+    };
+    child.once('error', settle);
+    child.once('close', settle);
   });
   const canBe = await slow.underWay(() => over);
   child.kill();

@@ -1,6 +1,9 @@
-/** Echo over level-triggered epoll. */
+/** Echo over level-triggered epoll, with a graceful end. */
 
-import { EpollPoller, Trigger } from 'sandpoll/guest';
-import { serve } from './server';
+import { EpollPoller, Trigger, exit } from 'sandpoll/guest';
+import { openServer } from './server';
+import { Stop } from './stop';
 
-serve(new EpollPoller(Trigger.LEVEL));
+const server = openServer(new EpollPoller(Trigger.LEVEL));
+new Stop(server);
+exit(-server.loop.run());

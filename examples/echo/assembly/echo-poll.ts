@@ -1,6 +1,6 @@
 /** Echo over `poll_oneoff`: it imports nothing that is not portable. */
 
-import { PollPoller } from 'sandpoll/guest';
-import { serve } from './server';
+import { PollPoller, exit } from 'sandpoll/guest';
+import { openServer } from './server';
 
-serve(new PollPoller());
+exit(-openServer(new PollPoller()).loop.run());

@@ -45,6 +45,8 @@ export class Connection extends Handler {
   private outputLength: u32 = 0;
   /** No more commands are executed. */
   private ending: bool = false;
+  /** It ends once all that has arrived is executed, and the replies are sent. */
+  private draining: bool = false;
   /** We have ended our side, and wait for the client's end. */
   private lingering: bool = false;
 
@@ -67,6 +69,13 @@ export class Connection extends Handler {
     else if (this.lingering) this.receiveNothing();
     else this.receive();
     this.sweeper.wake();
+  }
+
+  /** Ends as soon as the commands that have arrived are answered. */
+  drain(): void {
+    this.draining = true;
+    this.onEvents(Events.IN);
+    if (this.fd >= 0 && this.output == 0 && !this.lingering) this.linger();
   }
 
   /** The time to linger is up. */
@@ -131,7 +140,7 @@ export class Connection extends Handler {
     if (this.ending) at = end;
     if (!this.keep(at, <u32>(end - at))) this.close();
     else if (this.output != 0) this.waitFor(Events.OUT);
-    else if (this.ending) this.linger();
+    else if (this.ending || this.draining) this.linger();
     else this.waitFor(Events.IN);
   }
 

@@ -2,6 +2,7 @@
 
 import {
   EventLoop,
+  Events,
   Poller,
   TcpListener,
   args,
@@ -33,7 +34,7 @@ const RUNTIME_BYTES: u32 = 1 << 20;
 
 const scratch: usize = memory.data(64, 8);
 
-class Server extends TcpListener {
+export class Server extends TcpListener {
   private readonly reply: Reply;
   private readonly sweeper: Sweeper;
 
@@ -52,23 +53,35 @@ class Server extends TcpListener {
     send(fd, scratch, length);
     fd_close(fd);
   }
+
+  /**
+   * Ends it in peace: accepts those who have just connected, then nobody, and ends each connection
+   * once the commands that have arrived are answered.
+   */
+  drain(): void {
+    this.onEvents(Events.IN);
+    this.close();
+    this.sweeper.retire();
+    for (let slot = 0; slot < this.loop.slotCount; slot++) {
+      const handler = this.loop.handlerAt(slot);
+      if (handler instanceof Connection) (handler as Connection).drain();
+    }
+  }
 }
 
-/** Serves the first listener that the host has opened, until the guest is stopped. */
-export function serve(poller: Poller): void {
-  if (!readArguments()) return fail(USAGE, WRONG_USAGE);
+/** A server of the first listener that the host has opened; without one, the guest ends. */
+export function openServer(poller: Poller): Server {
+  if (!readArguments()) fail(USAGE, WRONG_USAGE);
   const fd = listenerFd();
-  if (fd < 0) return fail('kv: nothing to listen on: run it with --listen ADDR\n', WRONG_USAGE);
+  if (fd < 0) fail('kv: nothing to listen on: run it with --listen ADDR\n', WRONG_USAGE);
   const runtimeBytes = RUNTIME_BYTES + clientsMax * RUNTIME_BYTES_PER_CLIENT;
   const reply = new Reply();
   if (!arenaInitialize(maxMemoryBytes, runtimeBytes) || !reply.initialize() || !tableInitialize()) {
-    return fail('kv: not enough memory to begin with\n', OUT_OF_MEMORY);
+    fail('kv: not enough memory to begin with\n', OUT_OF_MEMORY);
   }
   random_get(scratch, 16);
   sipHashSeed(load<u64>(scratch), load<u64>(scratch, 8));
-  const loop = new EventLoop(poller);
-  new Server(loop, fd, reply);
-  exit(-loop.run());
+  return new Server(new EventLoop(poller), fd, reply);
 }
 
 /** Reads `--name value` pairs; false if one of them is not understood. */

@@ -65,8 +65,10 @@ export class Subscriptions {
   }
 
   #grow(count: number): void {
-    const room = Math.max(count, 2 * this.next.length);
-    const bytes = Buffer.alloc(room * Subscription.SIZE);
+    // Room for all that a full table can ask for, and a clock: pages that nobody touches cost
+    // nothing, growing by and by would leave the smaller copies to the collector.
+    const room = Math.max(count, 2 * this.next.length, 2 * this.#fdsMax + 1);
+    const bytes = Buffer.from(new ArrayBuffer(room * Subscription.SIZE));
     this.#bytes.copy(bytes);
     this.#bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

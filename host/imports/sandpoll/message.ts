@@ -63,10 +63,21 @@ function single(sandbox: Sandbox, buf: number, len: number): number {
   return 1;
 }
 
-/** Writes the bytes that a caller of `recv(2)` hears of: with MSG_TRUNC more than it got. */
-function tellReceived(sandbox: Sandbox, n: number, room: number, flags: number, at: number): void {
-  const told = (flags & MSG_TRUNC) !== 0 ? n : Math.min(n, room);
-  sandbox.memory.view.setUint32(at, told, true);
+/**
+ * Writes the bytes that a caller of `recv(2)` hears of: of a message those it got, or all with
+ * MSG_TRUNC. What a stream gave is told as it is: a unix stream's urgent byte counts as one even
+ * where there is no room for it.
+ */
+function tellReceived(
+  sandbox: Sandbox,
+  fd: number,
+  n: number,
+  room: number,
+  flags: number,
+  at: number,
+): void {
+  const cut = (flags & MSG_TRUNC) === 0 && keepsMessages(sandbox.descriptors.kind(fd));
+  sandbox.memory.view.setUint32(at, cut ? Math.min(n, room) : n, true);
 }
 
 /** `recvfrom(2)`; `addr` 0 asks for no address. */
@@ -92,7 +103,7 @@ function receiveFrom(
     const length = writeSockaddr(sandbox, addr >>> 0, room);
     memory.view.setUint32(addrlen >>> 0, length, true);
   }
-  tellReceived(sandbox, n, len >>> 0, flags, size >>> 0);
+  tellReceived(sandbox, fd, n, len >>> 0, flags, size >>> 0);
   return Errno.SUCCESS;
 }
 
@@ -217,6 +228,22 @@ function messageIovecs(sandbox: Sandbox, iov: number, iovlen: number): number {
   return iovlen > IOV_MAX ? -LinuxErrno.MSGSIZE : sandbox.memory.readIovecs(iov, iovlen);
 }
 
+/**
+ * What `msg_flags` tells of `n` received bytes: of a message whether it was cut, of a stream
+ * whether they are urgent, which datagram sockets do not know. Not told is an urgent byte that TCP
+ * had no room for: Linux has it as 0 bytes, like the end of the stream.
+ */
+function messageFlags(
+  sandbox: Sandbox,
+  fd: number,
+  n: number,
+  room: number,
+  flags: number,
+): number {
+  if (keepsMessages(sandbox.descriptors.kind(fd))) return n > room ? MSG_TRUNC : 0;
+  return n > 0 ? flags & MSG_OOB : 0;
+}
+
 /** `recvmsg(2)`. Control messages never come: `controllen` is 0 afterwards. */
 const recvmsgRow = imported(
   'recvmsg',
@@ -238,8 +265,8 @@ const recvmsgRow = imported(
     const { view } = memory;
     if (name !== 0) Msghdr.namelen.set(view, at, writeSockaddr(sandbox, name, nameRoom));
     Msghdr.controllen.set(view, at, 0);
-    Msghdr.flags.set(view, at, (n > room ? MSG_TRUNC : 0) | (flags & MSG_OOB));
-    tellReceived(sandbox, n, room, flags, size >>> 0);
+    Msghdr.flags.set(view, at, messageFlags(sandbox, fd, n, room, flags));
+    tellReceived(sandbox, fd, n, room, flags, size >>> 0);
     return Errno.SUCCESS;
   },
 );

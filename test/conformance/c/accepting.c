@@ -65,7 +65,7 @@ static void exclusive_epolls(uint32_t trigger) {
 static void exclusive_levels(void) { exclusive_epolls(0); }
 static void exclusive_edges(void) { exclusive_epolls(EPOLLET); }
 
-/* Which listener a connection goes to hangs on its port: a share of 0 in 200 is as good as never. */
+/* Which listener it goes to hangs on a connection's port: 0 of 200 is as good as never. */
 static void every_listener(void) {
   int listeners[LISTENERS];
   int clients[CLIENTS];

@@ -55,6 +55,7 @@ static const uint8_t GROUP[16] = {0xff, 0x02, [13] = 0x5a, [15] = 0x01};
 /* Where there is no IPv6, or no multicast on loopback, it tells where that shows. */
 static void inet6_multicast(void) {
   struct sockaddr_in6 group = {.sin6_family = AF_INET6, .sin6_scope_id = LO};
+  struct sockaddr_in6 near = {.sin6_family = AF_INET6, .sin6_addr = {.s6_addr = {[15] = 1}}};
   struct ipv6_mreq membership = {.ipv6mr_interface = LO};
   int interface = LO;
   socklen_t length = sizeof group;
@@ -63,6 +64,7 @@ static void inet6_multicast(void) {
   int fd = say_whether("socket", socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd < 0) return;
   int sender = new_socket(AF_INET6, SOCK_DGRAM);
+  say("bind the sender", bind(sender, (struct sockaddr *)&near, sizeof near));
   say("bind to the group", bind(fd, (struct sockaddr *)&group, sizeof group));
   getsockname(fd, (struct sockaddr *)&group, &length);
   int join = setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &membership, sizeof membership);

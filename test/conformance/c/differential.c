@@ -181,8 +181,21 @@ static void send_datagram(int slot, int target, int size, int flags) {
   settle_bytes(target);
 }
 
+/* Sends or receives as a message of two halves, and prints what else the message tells. */
+static long long as_message(int fd, char *bytes, int size, int flags, int receive) {
+  size_t half = (size_t)size / 2;
+  struct iovec halves[] = {{bytes, half}, {bytes + half, (size_t)size - half}};
+  struct msghdr message = {.msg_iov = halves, .msg_iovlen = 2};
+  // A guest does not hear of an urgent byte that there was no room for.
+  if (size == 0) flags &= ~MSG_OOB;
+  if (!receive) return sendmsg(fd, &message, flags);
+  long long got = recvmsg(fd, &message, flags);
+  if (got >= 0) printf("flags: %x\n", (unsigned)message.msg_flags);
+  return got;
+}
+
 /* Files are read and written in vectors, as WASI has it: nothing to do is then no error. */
-static void do_send(int slot, int size, int flags) {
+static void do_send(int slot, int size, int flags, int message) {
   char bytes[4096] = {1};
   struct iovec iovec = {.iov_base = bytes, .iov_len = (size_t)size};
   if (slots[slot].kind == UDP && slots[slot].connected) {
@@ -193,20 +206,23 @@ static void do_send(int slot, int size, int flags) {
     send_urgent(slot);
     return;
   }
-  long long sent = slots[slot].kind == FILE_LIKE
-                       ? writev(slots[slot].fd, &iovec, 1)
-                       : send(fd_of(slot), bytes, (size_t)size,
-                              MSG_NOSIGNAL | MSG_DONTWAIT | flags);
+  int all = MSG_NOSIGNAL | MSG_DONTWAIT | flags;
+  long long sent;
+  if (slots[slot].kind == FILE_LIKE) sent = writev(slots[slot].fd, &iovec, 1);
+  else if (message) sent = as_message(fd_of(slot), bytes, size, all, 0);
+  else sent = send(fd_of(slot), bytes, (size_t)size, all);
   say("send", sent);
   if (slots[slot].kind == TCP && sent > 0) settle_sent(slot, (int)sent);
 }
 
-static void do_recv(int slot, int size, int flags) {
+static void do_recv(int slot, int size, int flags, int message) {
   char bytes[4096] = {0};
   struct iovec iovec = {.iov_base = bytes, .iov_len = (size_t)size};
-  long long got = slots[slot].kind == FILE_LIKE
-                      ? readv(slots[slot].fd, &iovec, 1)
-                      : recv(fd_of(slot), bytes, (size_t)size, MSG_DONTWAIT | flags);
+  int all = MSG_DONTWAIT | flags;
+  long long got;
+  if (slots[slot].kind == FILE_LIKE) got = readv(slots[slot].fd, &iovec, 1);
+  else if (message) got = as_message(fd_of(slot), bytes, size, all, 1);
+  else got = recv(fd_of(slot), bytes, (size_t)size, all);
   say("recv", got);
   if (got == 8) printf("value: %llu\n", *(unsigned long long *)bytes);
   if (got < 0 || (flags & (MSG_PEEK | MSG_OOB)) != 0) return;
@@ -309,25 +325,26 @@ static void close_all(void) {
 static void carry_out(const char *word, const unsigned *numbers) {
   int slot = (int)numbers[0] % SLOTS;
   int other = (int)numbers[1] % SLOTS;
-  if (strcmp(word, "pair") == 0) do_pair(slot, other, (int)numbers[2]);
+  int n[] = {(int)numbers[1], (int)numbers[2], (int)numbers[3]};
+  if (strcmp(word, "pair") == 0) do_pair(slot, other, n[1]);
   else if (strcmp(word, "connect") == 0) do_connect(slot, other);
   else if (strcmp(word, "accept") == 0) do_accept(slot, other);
   else if (strcmp(word, "ctl") == 0) {
     int fd = fd_of(other);
     say("ctl", control(fd_of(slot), (int)numbers[2], fd, numbers[3], numbers[4]));
-  } else if (strcmp(word, "wait") == 0) do_wait(slot, (int)numbers[1]);
-  else if (strcmp(word, "send") == 0) do_send(slot, (int)numbers[1], (int)numbers[2]);
-  else if (strcmp(word, "sendto") == 0) send_datagram(slot, other, (int)numbers[2], 0);
-  else if (strcmp(word, "recv") == 0) do_recv(slot, (int)numbers[1], (int)numbers[2]);
+  } else if (strcmp(word, "wait") == 0) do_wait(slot, n[0]);
+  else if (strcmp(word, "send") == 0) do_send(slot, n[0], n[1], n[2]);
+  else if (strcmp(word, "sendto") == 0) send_datagram(slot, other, n[1], 0);
+  else if (strcmp(word, "recv") == 0) do_recv(slot, n[0], n[1], n[2]);
   else if (strcmp(word, "fill") == 0) do_all(slot, 0);
   else if (strcmp(word, "drain") == 0) do_all(slot, 1);
-  else if (strcmp(word, "shutdown") == 0) do_shutdown(slot, (int)numbers[1]);
+  else if (strcmp(word, "shutdown") == 0) do_shutdown(slot, n[0]);
   else if (strcmp(word, "close") == 0) do_close(slot);
   else if (strcmp(word, "reset") == 0) do_reset(slot);
   else if (strcmp(word, "describe") == 0) do_describe(slot);
-  else if (strcmp(word, "set") == 0) do_set(slot, (int)numbers[1]);
+  else if (strcmp(word, "set") == 0) do_set(slot, n[0]);
   else if (strcmp(word, "error") == 0) do_error(slot);
-  else if (strcmp(word, "ready") != 0) do_create(slot, word, (int)numbers[1], (int)numbers[2]);
+  else if (strcmp(word, "ready") != 0) do_create(slot, word, n[0], n[1]);
   else if (slots[slot].kind != FREE) say_ready("ready", fd_of(slot));
 }
 

@@ -68,7 +68,7 @@ static const struct name ERRNO_NAMES[] = {
     ERRNO(ENOPROTOOPT),  ERRNO(ENOSPC),          ERRNO(ENOSYS),        ERRNO(ENOTCONN),
     ERRNO(ENOTSOCK),     ERRNO(EOPNOTSUPP),      ERRNO(EPERM),         ERRNO(EPIPE),
     ERRNO(EPROTO),       ERRNO(EPROTONOSUPPORT), ERRNO(EPROTOTYPE),    ERRNO(ESPIPE),
-    ERRNO(ETIMEDOUT),
+    ERRNO(ETIMEDOUT),    ERRNO(ENETUNREACH),
 };
 
 static inline const char *errno_name(int number) {

@@ -9,7 +9,17 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { withFiles } from '../../support/files.js';
 import { FOLDER, compile, runAsGuest, runNatively } from './programs.js';
 
-const PROGRAMS = ['registry', 'waiting', 'modes', 'streams', 'datagrams', 'reuse', 'shutdowns'];
+const PROGRAMS = [
+  'registry',
+  'waiting',
+  'modes',
+  'streams',
+  'accepting',
+  'datagrams',
+  'delivery',
+  'reuse',
+  'shutdowns',
+];
 
 /** The sentences of a program's table of cases. */
 function sentencesOf(program: string): string[] {

@@ -60,9 +60,16 @@ export function runNatively(
   return outputOf(command, [], input, timeoutMs);
 }
 
-/** What the guest of that name says in at most `timeoutMs`, with all of loopback granted. */
+/** All of loopback, and the multicast group of `delivery`. */
+const GRANTS = ['--allow-net=127.0.0.0/8', '--allow-net=[::1]', '--allow-net=udp:[ff02::5a:1]'];
+
+/** The command line of the guest of that name. */
+export function guestCommand(name: string): [command: string, ...args: string[]] {
+  return [process.execPath, MAIN, 'run', '--quiet', ...GRANTS, `${FOLDER}${name}.wasm`];
+}
+
+/** What the guest of that name says in at most `timeoutMs`. */
 export function runAsGuest(name: string, input: string, timeoutMs = PATIENCE_MS): Promise<string> {
-  const grants = ['--quiet', '--allow-net=127.0.0.0/8', '--allow-net=[::1]'];
-  const args = [MAIN, 'run', ...grants, `${FOLDER}${name}.wasm`];
-  return outputOf(process.execPath, args, input, timeoutMs);
+  const [command, ...args] = guestCommand(name);
+  return outputOf(command, args, input, timeoutMs);
 }
