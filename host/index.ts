@@ -11,6 +11,8 @@ export {
   parseNetRule,
 } from './grants.js';
 export { type Guest, type GuestOptions, type StopOptions, startGuest } from './guest.js';
+export { type GuestModule, loadModule } from './guest/module.js';
+export { type SharedListener, shareListener } from './listeners.js';
 export type { GuestSignal } from './signals.js';
 export { TRACE_GROUPS, type TraceGroup } from './trace-groups.js';
 export { LinkError } from './link-error.js';

@@ -15,6 +15,8 @@ import {
 import { Kind } from './descriptors.js';
 import { LinuxErrno, linuxName } from './errno.js';
 import { type Handle, type Kernel, SOCKADDR_BYTES } from './kernel/kernel.js';
+import { openNativeKernel } from './kernel/native.js';
+import { usageError } from './usage.js';
 
 export interface Listener {
   readonly handle: Handle;
@@ -30,6 +32,7 @@ const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_REUSEPORT = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 /** The kernel cuts it to net.core.somaxconn. */
@@ -62,9 +65,10 @@ function listenError(syscall: string, result: number, address: SocketAddress): E
 
 /**
  * Opens one listener (or bound datagram socket), owned by the calling thread's session until it
- * is adopted. Throws an error of Node's shape whose message says what to do.
+ * is adopted. Throws an error of Node's shape whose message says what to do. `reusePort` sets
+ * SO_REUSEPORT: others that also have it may listen on the same address (`socket(7)`).
  */
-export function openListener(kernel: Kernel, listen: ListenAddress): Listener {
+export function openListener(kernel: Kernel, listen: ListenAddress, reusePort = false): Listener {
   const { transport, address, name } = listen;
   const datagram = transport === 'udp';
   const handle = kernel.socket(DOMAINS[address.family], datagram ? SOCK_DGRAM : SOCK_STREAM, 0);
@@ -81,6 +85,9 @@ export function openListener(kernel: Kernel, listen: ListenAddress): Listener {
     // Accepted sockets inherit it.
     check('setsockopt', kernel.setsockopt(handle, IPPROTO_TCP, TCP_NODELAY, one, 0, 4));
   }
+  if (reusePort) {
+    check('setsockopt', kernel.setsockopt(handle, SOL_SOCKET, SO_REUSEPORT, one, 0, 4));
+  }
   encodeSockaddr(buffer, address);
   check('bind', kernel.bind(handle, buffer));
   if (!datagram) check('listen', kernel.listen(handle, BACKLOG));
@@ -93,6 +100,55 @@ export function openListener(kernel: Kernel, listen: ListenAddress): Listener {
     url: formatUrl(transport, bound),
     remove: () => removePath(address),
   };
+}
+
+/** A listener that several guests take connections from, together or one after another. */
+export interface SharedListener {
+  /** `tcp://127.0.0.1:41234`, with the port that was really taken. */
+  readonly url: string;
+  readonly name?: string;
+  /**
+   * Closes the embedder's own hold on it and removes a unix path; guests that have it keep it.
+   * Without a guest the queue of connections lives as long as the embedder holds it.
+   */
+  readonly close: () => void;
+}
+
+/** The shared listeners that are not closed. */
+const shared = new WeakMap<SharedListener, Listener>();
+
+/** Opens a listener to be shared; throws as `openListener` does. */
+export function shareListener(listen: ListenAddress, reusePort = false): SharedListener {
+  const kernel = openNativeKernel();
+  const listener = openListener(kernel, listen, reusePort);
+  const { name, url } = listener;
+  const share: SharedListener = Object.freeze({
+    url,
+    ...(name === undefined ? {} : { name }),
+    close: () => {
+      if (!shared.delete(share)) return;
+      kernel.close(listener.handle);
+      listener.remove();
+    },
+  });
+  shared.set(share, listener);
+  return share;
+}
+
+/** A guest's own handle of a shared listener; throws a `UsageError` if that is closed. */
+export function takeListener(kernel: Kernel, share: SharedListener): Listener {
+  const listener = shared.get(share);
+  if (listener === undefined) {
+    throw usageError(`the shared listener of ${share.url} is closed; share another`);
+  }
+  const handle = kernel.dup(listener.handle);
+  if (handle < 0) {
+    const code = linuxName(-handle);
+    const error = new Error(`cannot share ${share.url}: dup failed with ${code}`);
+    throw Object.assign(error, { code, errno: handle, syscall: 'dup' });
+  }
+  // The path belongs to the share, not to any one guest.
+  return { ...listener, handle, remove: () => {} };
 }
 
 function removePath(address: SocketAddress): void {

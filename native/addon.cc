@@ -56,6 +56,7 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::timerfd_settime>("timerfdSettime"),
     row<&Kernel::timerfd_gettime>("timerfdGettime"),
     row<&Kernel::signalfd>("signalfd"),
+    row<&Kernel::dup>("dup"),
     row<&Kernel::pipe2>("pipe2"),
     row<&Kernel::stdio>("stdio"),
     row<&Kernel::read>("read"),

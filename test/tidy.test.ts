@@ -19,6 +19,8 @@ const COLUMNS_MAX = 100;
 const FLOORS = [
   ['cli'],
   ['index'],
+  ['serve', 'metrics'],
+  ['pipeline', 'workers'],
   ['guest', 'inspect'],
   ['worker', 'thread', 'channels', 'listeners', 'source-map'],
   ['link'],

@@ -270,6 +270,11 @@ export interface Kernel {
   signalfd(mask: number): Handle | Result;
 
   // Bytes, for what is not a socket ----------------------------------------------------------
+  /**
+   * `dup(2)`: another handle, of the calling thread's session, for what `handle` names. `-EINVAL`
+   * for an epoll, a signal descriptor and a lookup, which belong to their session.
+   */
+  dup(handle: Handle): Handle | Result;
   /** `pipe2(2)`: writes two handles, i32 each (read end, write end), at `offset`. */
   pipe2(bytes: Bytes, offset: number): Result;
   /** Handle on this process's descriptor 0, 1 or 2; closing it leaves the process's own open. */
@@ -371,6 +376,7 @@ export const KERNEL_CALLS = {
   timerfdSettime: { handle: 'handle', flags: 'number', ...at, oldOffset: 'number' },
   timerfdGettime: { handle: 'handle', ...at },
   signalfd: { mask: 'number' },
+  dup: { handle: 'handle' },
   pipe2: at,
   stdio: { fd: 'number' },
   read: { handle: 'handle', ...bytesRange },

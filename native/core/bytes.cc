@@ -46,6 +46,17 @@ int Kernel::stdio(int32_t fd) {
   return own >= 0 ? opened(own) : opened(sys_.dup(fd), Mode::kShared);
 }
 
+int Kernel::dup(Handle handle) {
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  const Mode mode = pin.mode();
+  if (mode != Mode::kPlain && mode < Mode::kSharedSocket) return -EINVAL;
+  pin.set_passed();
+  const Handle copy = opened(sys_.dup(pin.fd()), mode, nullptr, pin.may_linger());
+  if (Pin other(handles_, copy); other) other.set_passed();
+  return copy;
+}
+
 int Kernel::pipe2(Bytes bytes, int64_t offset) {
   if (!bytes.holds(offset, 2 * sizeof(Handle))) return -EFAULT;
   sys_.ignore_sigpipe();

@@ -102,6 +102,7 @@ class Kernel {
   int timerfd_gettime(Handle handle, Bytes bytes, int64_t offset);
   int signalfd(uint32_t mask);
 
+  int dup(Handle handle);
   int pipe2(Bytes bytes, int64_t offset);
   int stdio(int32_t fd);
   int read(Handle handle, Bytes bytes, int64_t offset, int64_t length);

@@ -130,11 +130,15 @@ describe('E7: under load', () => {
     }));
 });
 
-/** Makes the kernel give up the end of a connection that was accepted, or waits to be. */
+/**
+ * Makes the kernel give up the end of a connection that was accepted, or waits to be; what `ss`
+ * says of it: nothing if it is not there or may not.
+ */
 function abort(port: number, client: Socket): string {
   const filter = ['state', 'established', 'sport', '=', `:${port}`];
   const peer = ['and', 'dport', '=', `:${client.localPort}`];
-  return spawnSync('ss', ['-K', '-t', '-n', '-H', ...filter, ...peer], { encoding: 'utf8' }).stdout;
+  const args = ['-K', '-t', '-n', '-H', ...filter, ...peer];
+  return spawnSync('ss', args, { encoding: 'utf8' }).stdout ?? '';
 }
 
 /** Whether there is an `ss` that can do so, and this process may. */

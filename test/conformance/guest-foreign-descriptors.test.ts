@@ -1,20 +1,63 @@
 /** Descriptors that another process sends along with a message (`unix(7)`, SCM_RIGHTS). */
-import { EPOLLOUT } from '#host/abi/epoll.js';
+import { EPOLLHUP, EPOLLIN } from '#host/abi/epoll.js';
 import { AF_UNIX, encodeSockaddr } from '#host/address.js';
 import { parseNetRule } from '#host/grants.js';
-import { SOCKADDR_BYTES } from '#host/kernel/kernel.js';
+import { type Handle, SOCKADDR_BYTES } from '#host/kernel/kernel.js';
 import { openNativeKernel } from '#host/kernel/native.js';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
-import { leakedSince, openDescriptors } from '../support/descriptors.js';
 import { type Driven, withDriven } from '../support/driven.js';
-import {
-  BYTES,
-  SIZE,
-  SOCK_SEQPACKET,
-  rawAddress,
-  recv,
-  socket,
-} from '../support/linux-sockets.js';
+import { SOCK_SEQPACKET, rawAddress, recv, socket } from '../support/linux-sockets.js';
 import { opens } from '../support/wasmedge.js';
 import { World, ok } from './world.js';
+
+const NAME = '\0sandpoll-foreign';
+const NET = { allow: [parseNetRule('unix:@sandpoll-foreign', '--allow-net')], deny: [] };
+const TEXT = 'with a gift';
+
+async function listen(driven: Driven): Promise<number> {
+  const fd = await socket(driven, AF_UNIX, SOCK_SEQPACKET);
+  const name = await rawAddress(driven, AF_UNIX, 0, ...Buffer.from(NAME));
+  expect(await driven.call('bind', fd, ...name)).toBe(0);
+  expect(await driven.call('listen', fd, 1)).toBe(0);
+  return fd;
+}
+
+function dial(world: World): Handle {
+  const handle = ok(world.kernel.socket(AF_UNIX, SOCK_SEQPACKET, 0));
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  encodeSockaddr(address, { family: 'unix', path: NAME });
+  ok(world.kernel.connect(handle, address));
+  return handle;
+}
+
+/** Sends the text with the writing end of a pipe, of which no other copy stays; the reading end. */
+function sendGift(world: World, to: Handle): Handle {
+  const { kernel, room } = world;
+  ok(kernel.pipe2(room, 0));
+  const [reading, writing] = new Int32Array(room.buffer, 0, 2);
+  room.set(Buffer.from(TEXT));
+  ok(kernel.channelSend(to, room, new Uint32Array([0, TEXT.length]), 1, 0, writing));
+  ok(kernel.close(writing));
+  return reading;
+}
+
+test('B43 do not come into a guest: its message does, and they are closed', async () => {
+  await withDriven({ net: NET }, async (driven) => {
+    const world = new World(openNativeKernel());
+    try {
+      const listener = await listen(driven);
+      const sender = dial(world);
+      const fd = await opens(driven, 'accept4', listener, 0, 0, 0);
+      const reading = sendGift(world, sender);
+      // As long as the message waits, so does its gift.
+      expect(world.eventsOf(reading, EPOLLIN)).toBe(0);
+      expect(await recv(driven, fd, 256)).toContain(TEXT);
+      expect(world.until(reading, EPOLLIN)).toBe(EPOLLHUP);
+      // The next number is free: nothing was opened.
+      expect(await opens(driven, 'eventfd', 0, 0)).toBe(fd + 1);
+    } finally {
+      world.end();
+    }
+  });
+});
