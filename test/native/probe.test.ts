@@ -37,6 +37,7 @@ test('abiLayout has the sizes that abi.md gives', () => {
     timespec: '16/8',
     itimerspec: '32/8',
     epoll_event: '16/8',
+    signalfd_siginfo: '128/8',
     wasi_address: '8/4',
     wasi_address_v2: '128/2',
     timeval: '16/8',
