@@ -6,6 +6,7 @@
 
 export { abort } from './abort';
 export { ByteBuffer } from './bytes';
+export { Channel, channelFd, channelFds } from './channel';
 export { NS_PER_MS, NS_PER_S, monotonicNs, realtimeNs } from './clock';
 export { Errno, errnoName } from './errno';
 export { HttpPage, HttpResponse } from './http/response';

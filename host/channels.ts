@@ -26,6 +26,11 @@ function channelEnd(kernel: Kernel, handle: Handle): ChannelEnd {
   return end;
 }
 
+/** An end that came from another process. */
+export function adoptChannelEnd(handle: Handle): ChannelEnd {
+  return channelEnd(openNativeKernel(), handle);
+}
+
 /**
  * Makes a channel: two ends, one for each of two guests (`startGuest({ channels })`). What one
  * guest sends with `channel_send`, bytes and descriptors, the other gets with `channel_recv`.

@@ -25,10 +25,19 @@ export const Kind = {
   PIPE: 11,
 } as const;
 
-/** What a descriptor's grant and open mode allow. */
-export const Access = { READ: 1, WRITE: 2 } as const;
+/**
+ * What a descriptor's grant and open mode allow. SHARED marks a listener that other guests may
+ * have too: a connection wakes one of them.
+ */
+export const Access = { READ: 1, WRITE: 2, SHARED: 4 } as const;
 
-const WORDS = 9;
+/**
+ * In place of a kind, while a row is moved or changes its kind: look-ups wait for the few
+ * instructions that it takes, and so does who would change it too.
+ */
+const CHANGING = -1;
+
+const WORDS = 10;
 const HANDLE = 0;
 const KIND = 1;
 const ACCESS = 2;
@@ -37,13 +46,31 @@ const RIGHTS_BASE = 4;
 const RIGHTS_INHERITING = 5;
 const RECV_TIMEOUT_MS = 6;
 const SEND_TIMEOUT_MS = 7;
+/** The handle that is known to be bound; 0 for none. */
 const BOUND = 8;
+/** Counts what the row has held; raised before what it holds next is written. */
+const VERSION = 9;
+
+/** In place of a handle: whether this socket is bound is to be asked each time. */
+const UNCERTAIN = -1;
 
 /** How many of the last changes the log keeps: more than one wait's events can lead to. */
 export const CHANGES_LOGGED = 4096;
 
-/** Words at the head of the buffer: the change counter, and the log, a ring. */
-const LOG = 1;
+/** Words at the head of the buffer: three counters and states, and the log of changes, a ring. */
+const CHANGES = 0;
+const CONNECTIONS = 1;
+const SERVING = 2;
+const LOG = 3;
+
+/** How far a guest has got: to no listener yet, to watching one, to waiting there. */
+const Serving = { NO: 0, WATCHES: 1, WAITS: 2 } as const;
+
+/** Whether descriptors of this kind are connections, which have a limit of their own. */
+function isConnection(kind: number): boolean {
+  return kind === Kind.STREAM || kind === Kind.SEQPACKET;
+}
+
 const HEAD = LOG + CHANGES_LOGGED;
 const BITS = 32;
 
@@ -66,6 +93,11 @@ export class DescriptorTable {
   readonly fdsMax: number;
   readonly #words: Int32Array;
   readonly #rows: number;
+  /** What `kind` saw last. */
+  #seenFd = -1;
+  #seenHandle: Handle = -1;
+  #seenKind: number = Kind.FREE;
+  #seenAccess = 0;
 
   /** `buffer` is zero-filled at first, `descriptorTableBytes(fdsMax)` long. */
   constructor(buffer: SharedArrayBuffer, fdsMax: number) {
@@ -97,6 +129,8 @@ export class DescriptorTable {
   open(fd: number, handle: Handle, kind: number, access: number, fdflags: number): void {
     const at = this.#at(fd);
     const words = this.#words;
+    this.#forget(fd);
+    Atomics.add(words, at + VERSION, 1);
     words[at + HANDLE] = handle;
     words[at + ACCESS] = access;
     words[at + FDFLAGS] = fdflags;
@@ -105,6 +139,7 @@ export class DescriptorTable {
     words[at + RECV_TIMEOUT_MS] = 0;
     words[at + SEND_TIMEOUT_MS] = 0;
     words[at + BOUND] = 0;
+    if (isConnection(kind)) Atomics.add(words, CONNECTIONS, 1);
     Atomics.store(words, at + KIND, kind);
   }
 
@@ -115,10 +150,13 @@ export class DescriptorTable {
 
   /** Closes a number; returns the handle it held, which the caller closes, or `-EBADF`. */
   close(fd: number): Handle | number {
-    if (this.kind(fd) === Kind.FREE) return -LinuxErrno.BADF;
+    const kind = this.#beginChange(fd);
+    if (kind === Kind.FREE) return -LinuxErrno.BADF;
     const at = this.#at(fd);
-    if (Atomics.exchange(this.#words, at + KIND, Kind.FREE) === Kind.FREE) return -LinuxErrno.BADF;
     const handle = this.#words[at + HANDLE];
+    this.#forget(fd);
+    Atomics.store(this.#words, at + KIND, Kind.FREE);
+    if (isConnection(kind)) Atomics.sub(this.#words, CONNECTIONS, 1);
     this.#log(fd);
     this.abandon(fd);
     return handle;
@@ -130,24 +168,62 @@ export class DescriptorTable {
    */
   renumber(from: number, to: number): Handle | number {
     const words = this.#words;
-    if (this.kind(from) === Kind.FREE || this.kind(to) === Kind.FREE) return -LinuxErrno.BADF;
+    // Always the lower one first: two threads that swap cannot wait for each other.
+    const first = Math.min(from >>> 0, to >>> 0);
+    const second = Math.max(from >>> 0, to >>> 0);
+    const firstKind = this.#beginChange(first);
+    if (firstKind === Kind.FREE) return -LinuxErrno.BADF;
+    const secondKind = this.#beginChange(second);
+    if (secondKind === Kind.FREE) {
+      Atomics.store(words, this.#at(first) + KIND, firstKind);
+      return -LinuxErrno.BADF;
+    }
+    this.#forget(from);
+    this.#forget(to);
     const source = this.#at(from);
     const target = this.#at(to);
-    const kind = Atomics.exchange(words, source + KIND, Kind.FREE);
-    if (kind === Kind.FREE) return -LinuxErrno.BADF;
     const replaced = words[target + HANDLE];
-    words.copyWithin(target + ACCESS, source + ACCESS, source + WORDS);
+    Atomics.add(words, target + VERSION, 1);
     words[target + HANDLE] = words[source + HANDLE];
-    Atomics.store(words, target + KIND, kind);
+    words.copyWithin(target + ACCESS, source + ACCESS, source + VERSION);
+    Atomics.store(words, target + KIND, first === from ? firstKind : secondKind);
+    Atomics.store(words, source + KIND, Kind.FREE);
+    if (isConnection(first === from ? secondKind : firstKind)) Atomics.sub(words, CONNECTIONS, 1);
     this.#log(from);
     this.#log(to);
     this.abandon(from);
     return replaced;
   }
 
-  /** The kind of an open descriptor, FREE for any other number, however odd. */
+  /**
+   * The kind of an open descriptor, FREE for any other number, however odd. From here to the next
+   * look, `handle`, `access` and `seenKind` tell of the same object, whatever other threads do to
+   * the number: what was judged is what is used.
+   */
   kind(fd: number): number {
-    return fd >>> 0 < this.fdsMax ? this.#words[this.#at(fd) + KIND] : Kind.FREE;
+    if (fd >>> 0 >= this.fdsMax) return Kind.FREE;
+    const words = this.#words;
+    const at = this.#at(fd);
+    let version = words[at + VERSION];
+    let kind = words[at + KIND];
+    let handle = words[at + HANDLE];
+    let access = words[at + ACCESS];
+    while (words[at + VERSION] !== version || kind === CHANGING) {
+      version = Atomics.load(words, at + VERSION);
+      kind = Atomics.load(words, at + KIND);
+      handle = words[at + HANDLE];
+      access = words[at + ACCESS];
+    }
+    this.#seenFd = fd;
+    this.#seenHandle = handle;
+    this.#seenKind = kind;
+    this.#seenAccess = access;
+    return kind;
+  }
+
+  /** The kind that `kind` has shown a descriptor to be. */
+  seenKind(fd: number): number {
+    return fd === this.#seenFd ? this.#seenKind : this.kind(fd);
   }
 
   /**
@@ -158,17 +234,34 @@ export class DescriptorTable {
     if (fd >>> 0 >= this.fdsMax) return -1;
     const words = this.#words;
     const at = this.#at(fd);
+    const version = words[at + VERSION];
     const eager = words[at + KIND] === kind && (words[at + FDFLAGS] & Fdflags.NONBLOCK) !== 0;
-    return eager ? words[at + HANDLE] : -1;
+    const handle = words[at + HANDLE];
+    return eager && words[at + VERSION] === version ? handle : -1;
+  }
+
+  /** How many numbers are open, and how many of them are connections. Another thread may ask. */
+  count(): { readonly open: number; readonly connections: number } {
+    let open = 0;
+    let connections = 0;
+    for (let index = HEAD; index < this.#rows; index++) {
+      let taken = this.#words[index];
+      for (let fd = (index - HEAD) * BITS; taken !== 0; fd++, taken >>>= 1) {
+        const kind = (taken & 1) === 0 ? Kind.FREE : this.kind(fd);
+        if (kind !== Kind.FREE) open++;
+        if (kind === Kind.STREAM || kind === Kind.SEQPACKET) connections++;
+      }
+    }
+    return { open, connections };
   }
 
   /** The handle of a descriptor that `kind` has shown to be open. */
   handle(fd: number): Handle {
-    return this.#words[this.#at(fd) + HANDLE];
+    return fd === this.#seenFd ? this.#seenHandle : this.#words[this.#at(fd) + HANDLE];
   }
 
   access(fd: number): number {
-    return this.#words[this.#at(fd) + ACCESS];
+    return fd === this.#seenFd ? this.#seenAccess : this.#words[this.#at(fd) + ACCESS];
   }
 
   fdflags(fd: number): number {
@@ -184,9 +277,34 @@ export class DescriptorTable {
     this.#words[this.#at(fd) + FDFLAGS] = fdflags;
   }
 
-  /** A stream becomes a listener at `listen(2)`. */
+  /** A stream, which `kind` has seen, becomes a listener at `listen(2)`, if it is still there. */
   setKind(fd: number, kind: number): void {
-    Atomics.store(this.#words, this.#at(fd) + KIND, kind);
+    const words = this.#words;
+    const at = this.#at(fd);
+    const before = this.#beginChange(fd);
+    if (before === Kind.FREE) return;
+    const same = words[at + HANDLE] === this.handle(fd);
+    Atomics.store(words, at + KIND, same ? kind : before);
+    const change = Number(isConnection(kind)) - Number(isConnection(before));
+    if (same && change !== 0) Atomics.add(words, CONNECTIONS, change);
+  }
+
+  /** How many connections are open: streams, and sockets that may become one. */
+  connections(): number {
+    return this.#words[CONNECTIONS];
+  }
+
+  /** The guest watches a listener, or there is none: its next wait is the one it serves from. */
+  watchesListener(): void {
+    if (this.#words[SERVING] !== Serving.NO) return;
+    Atomics.compareExchange(this.#words, SERVING, Serving.NO, Serving.WATCHES);
+  }
+
+  /** Whether the wait that begins is the first since then: true once, in one thread. */
+  beginsServing(): boolean {
+    if (this.#words[SERVING] !== Serving.WATCHES) return false;
+    const { WATCHES, WAITS } = Serving;
+    return Atomics.compareExchange(this.#words, SERVING, WATCHES, WAITS) === WATCHES;
   }
 
   /** Which rights are still reported: masks of bits 0 to 29. */
@@ -212,16 +330,23 @@ export class DescriptorTable {
 
   /** Whether a socket is known to have an address of its own. */
   isBound(fd: number): boolean {
-    return this.#words[this.#at(fd) + BOUND] !== 0;
+    return this.#words[this.#at(fd) + BOUND] === this.handle(fd);
   }
 
-  setBound(fd: number, bound: boolean): void {
-    this.#words[this.#at(fd) + BOUND] = Number(bound);
+  /** From here on the socket that `kind` has seen is known to be bound. */
+  setBound(fd: number): void {
+    // By its handle: if another took its number meanwhile, that one is not meant.
+    Atomics.compareExchange(this.#words, this.#at(fd) + BOUND, 0, this.handle(fd));
+  }
+
+  /** The socket may lose its address: from here on nothing is known of it. */
+  forgetBound(fd: number): void {
+    Atomics.store(this.#words, this.#at(fd) + BOUND, UNCERTAIN);
   }
 
   /** How many changes there were, modulo 2^32: a close is one, a renumber is two. */
   changes(): number {
-    return this.#words[0];
+    return this.#words[CHANGES];
   }
 
   /**
@@ -234,8 +359,25 @@ export class DescriptorTable {
     return (entry ^ logEntry(change, 0)) >>> FD_BITS === 0 ? entry & (FDS_MAX - 1) : -1;
   }
 
+  /** What this thread itself changes is to be looked at anew. */
+  #forget(fd: number): void {
+    if (fd === this.#seenFd) this.#seenFd = -1;
+  }
+
+  /** Keeps others from a row that is open, and answers what it was; FREE if it is not open. */
+  #beginChange(fd: number): number {
+    if (fd >>> 0 >= this.fdsMax) return Kind.FREE;
+    const at = this.#at(fd) + KIND;
+    for (;;) {
+      const kind = Atomics.load(this.#words, at);
+      if (kind === Kind.FREE) return kind;
+      if (kind === CHANGING) continue;
+      if (Atomics.compareExchange(this.#words, at, kind, CHANGING) === kind) return kind;
+    }
+  }
+
   #log(fd: number): void {
-    const change = Atomics.add(this.#words, 0, 1);
+    const change = Atomics.add(this.#words, CHANGES, 1);
     const at = LOG + (change & (CHANGES_LOGGED - 1));
     Atomics.store(this.#words, at, logEntry(change, fd));
   }

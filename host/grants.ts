@@ -15,6 +15,17 @@ export interface Limits {
   readonly tableElements: number;
   /** Open descriptors, stdio among them; one more is EMFILE. */
   readonly fds: number;
+  /** Open connections: stream sockets; the next is EMFILE, or waits in its listener's queue. */
+  readonly connections: number;
+  /**
+   * Bytes of kernel memory that its sockets may buffer, an equal share for each descriptor it can
+   * have; undefined for what Linux gives each. A pipe of its own holds 64 KiB besides.
+   */
+  readonly bufferedBytes?: number;
+  /** Milliseconds of CPU time that its threads may use in all; undefined for no limit. */
+  readonly cpuMs?: number;
+  /** Threads that run at a time, the first among them; `thread-spawn` of one more is EAGAIN. */
+  readonly threads: number;
   /** Events that one wait reports; the rest wait for the next. */
   readonly eventsPerWait: number;
   /** Bytes of the `.wasm` file. */
@@ -38,13 +49,16 @@ export const MEMORY_BYTES_MAX = 2 ** 32;
 /**
  * Limits for a guest of which nothing is said: memory for a server of 10,000 connections many
  * times over, yet no guest alone takes the machine; tables of a size that cannot make one
- * `table.fill` last long; as many descriptors as a shell gives a process; the port's own number
- * of events; and modules that compile in seconds, because compiling cannot be interrupted.
+ * `table.fill` last long; as many descriptors as a shell gives a process, all of which may be
+ * connections; the port's own number of events; and modules that compile in seconds, because
+ * compiling cannot be interrupted.
  */
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   memoryBytes: 2 ** 30,
   tableElements: 100_000,
   fds: 1024,
+  connections: 2 ** 20,
+  threads: 64,
   eventsPerWait: EPOLL_EVENTS_MAX,
   moduleBytes: 64 * 2 ** 20,
 });

@@ -1,20 +1,27 @@
-/** Starting one guest in a thread of its own. */
+/** Starting one guest, in a thread or a process of its own. */
 import { setFlagsFromString } from 'node:v8';
 import type { Worker } from 'node:worker_threads';
 
 import type { ListenAddress } from './address.js';
 import { type ChannelEnd, channelEnvironment } from './channels.js';
-import type { Grants } from './grants.js';
-import { openDescriptors } from './guest/descriptors.js';
+import { createCounters } from './counters.js';
+import type { Grants, Limits } from './grants.js';
+import { type Opened, openDescriptors } from './guest/descriptors.js';
 import { type GuestModule, admitModule, compileModule } from './guest/module.js';
+import { startInProcess } from './guest/process.js';
+import { sharedParts } from './guest/crew.js';
+import { openOutput } from './guest/output.js';
+import { type GuestUsage, usageOf } from './guest/usage.js';
 import { type StopOptions, watch } from './guest/watch.js';
 import type { Kernel, Session } from './kernel/kernel.js';
 import { openNativeKernel } from './kernel/native.js';
 import { type SharedListener, listenerEnvironment } from './listeners.js';
+import type { Output } from './output.js';
 import { FORWARDED_SIGNALS, type GuestSignal } from './signals.js';
 import { startThread } from './thread.js';
 import type { TraceGroup } from './trace-groups.js';
 import type { Outcome } from './trap.js';
+import { spawnsThreads } from './wasm/threads.js';
 import type { WorkerStart } from './worker.js';
 
 export type { StopOptions } from './guest/watch.js';
@@ -22,6 +29,10 @@ export type { StopOptions } from './guest/watch.js';
 // V8 does not interrupt loops of bulk operations under dynamic tiering (`pitfalls.md` part 3).
 // The flag holds for the process, and must be set before a guest is compiled.
 setFlagsFromString('--no-wasm-dynamic-tiering');
+
+/** The tiers of isolation. */
+export const ISOLATIONS = ['thread', 'process'] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
 
 export interface GuestOptions {
   /** The bytes of a core module, or one that `loadModule` has loaded: for many guests of one. */
@@ -36,21 +47,47 @@ export interface GuestOptions {
    * `SANDPOLL_CHANNEL_FD_<NAME>`. They are the guest's from here on, even if it cannot start.
    */
   readonly channels?: Readonly<Record<string, ChannelEnd>>;
-  /** Wall time after which the guest is killed; none for no limit. */
+  /** Wall time after which the guest is ended; none for no limit. */
   readonly timeoutMs?: number;
+  /**
+   * How long a guest with a signalfd for SIGTERM has to leave by itself once a limit of wall or
+   * CPU time is reached: 0 unless said.
+   */
+  readonly limitGraceMs?: number;
   readonly trace?: readonly TraceGroup[];
+  /** Whether lines of the trace are JSON objects, as those of `--log-format=json` are. */
+  readonly jsonTrace?: boolean;
+  /** Whether its calls are counted, for `Guest.usage`. It costs some tens of ns a call. */
+  readonly metered?: boolean;
+  /**
+   * What the guest runs in: a thread of this process (unless said), or a process of its own, which
+   * confines itself before (SECURITY.md). That takes some 100 ms more to start.
+   */
+  readonly isolate?: Isolation;
   /**
    * A thread from `startThread`, if one was started ahead. It becomes the guest's once the module
    * and the listeners are found good; before that it stays the caller's to end.
    */
   readonly thread?: Worker;
+  /** What the host calls this instance, `http.wasm#1`; `name` unless said. */
+  readonly instance?: string;
+  /**
+   * Takes what the guest prints to stdout and stderr, line by line and made harmless, in place of
+   * the host's own streams. Lines beyond 4 KiB are cut, and beyond 1,000 a second left out.
+   */
+  readonly onOutput?: (output: Output) => void;
   /** Takes each line that the host has to say about the guest: denials, `env.trace`. */
-  readonly onReport?: (line: string) => void;
+  readonly onReport?: (line: string, instance: string) => void;
 }
 
 export interface Guest {
   /** URL and descriptor of each listener. */
   readonly listeners: readonly { readonly url: string; readonly fd: number }[];
+  /**
+   * Settles with true when it waits at one of its stream listeners for the first time (at
+   * anything, if it was given none): it has begun to serve. With false if it ends before.
+   */
+  readonly ready: Promise<boolean>;
   /** How it ended; never rejects. All it had open is closed by then. */
   readonly ended: Promise<Outcome>;
   /**
@@ -64,6 +101,8 @@ export interface Guest {
    * ended wherever it is, within 50 ms. A RangeError for a time of more than 24 days.
    */
   stop(options?: StopOptions): Promise<Outcome>;
+  /** What it uses just now, and what was counted if it is `metered`. */
+  usage(): GuestUsage;
 }
 
 interface Loading extends Pick<GuestModule, 'info' | 'codeShift'> {
@@ -74,26 +113,58 @@ interface Loading extends Pick<GuestModule, 'info' | 'codeShift'> {
 function begin({ bytes, name, grants }: GuestOptions): Loading {
   if (!(bytes instanceof Uint8Array)) return { ...bytes, loaded: Promise.resolve(bytes) };
   const admitted = admitModule(bytes, name, grants);
-  const loaded = compileModule(admitted, name);
+  const loaded = compileModule(admitted, bytes, name);
   // Looked at later, unless something else fails first.
   loaded.catch(() => {});
   return { info: admitted.info, codeShift: admitted.codeShift, loaded };
 }
 
+/** A place to count for each thread that the guest can have. */
+function countersFor({ info }: Loading, { threads }: Limits): SharedArrayBuffer {
+  return createCounters(spawnsThreads(info) ? threads : 1);
+}
+
+/** Opens what a guest starts with, and the pipes it prints to if somebody takes its output. */
+function open(
+  kernel: Kernel,
+  options: GuestOptions,
+): { readonly opened: Opened; readonly finishOutput: () => void } {
+  const { onOutput, instance = options.name } = options;
+  if (onOutput === undefined) {
+    return { opened: openDescriptors(kernel, options), finishOutput: () => {} };
+  }
+  const { ends, finish } = openOutput(kernel, instance, onOutput);
+  try {
+    const opened = openDescriptors(kernel, { ...options, outputEnds: ends });
+    return { opened, finishOutput: finish };
+  } catch (error) {
+    finish();
+    throw error;
+  }
+}
+
 /**
- * Starts a guest in a thread of its own.
+ * Starts a guest, in a thread of its own unless `isolate` says else.
  *
  * Throws, before anything runs: `ModuleError` for a file that is not an acceptable module,
  * `LinkError` for imports that nothing provides, a `UsageError`, or an error of Node's shape
  * (`EADDRINUSE`) for a listener. Nothing is left open then.
  */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
+  if (options.isolate === 'process') return startInProcess(options);
   const { grants } = options;
   const kernel = openNativeKernel();
   const loading = begin(options);
-  const opened = openDescriptors(kernel, options);
+  const { opened, finishOutput } = open(kernel, options);
   const worker = options.thread ?? startThread();
-  const watched = watch(worker, kernel, opened, options, loading.codeShift);
+  const limited = { ...options, cpuMs: grants.limits.cpuMs };
+  const watched = watch(worker, kernel, opened, limited, loading.codeShift);
+  const ended = watched.ended.then((outcome) => {
+    // All that it printed comes before word of its end.
+    finishOutput();
+    return outcome;
+  });
+  const counters = options.metered === true ? countersFor(loading, grants.limits) : undefined;
   try {
     const channelFd = opened.firstFd + opened.listeners.length;
     const env = {
@@ -106,20 +177,29 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       descriptors: opened.table,
       grants: { ...grants, env },
       trace: options.trace ?? [],
+      ...(options.jsonTrace === true ? { jsonTrace: options.instance ?? options.name } : {}),
+      ...(counters === undefined ? {} : { counters }),
       module: (await loading.loaded).module,
       info: loading.info,
+      ...sharedParts(loading.info, grants.limits),
     };
-    worker.postMessage(message);
+    watched.begin(message);
     await watched.linked;
   } catch (error) {
-    await watched.stop();
+    void watched.stop();
+    await ended;
     throw error;
   }
   return {
     listeners: opened.listeners.map(({ url }, index) => ({ url, fd: opened.firstFd + index })),
-    ended: watched.ended,
+    ready: watched.ready,
+    ended,
     signal: (signal) => sendSignal(kernel, opened.session, signal),
-    stop: watched.stop,
+    stop: (stopOptions) => {
+      void watched.stop(stopOptions);
+      return ended;
+    },
+    usage: usageOf({ kernel, opened, fdsMax: grants.limits.fds, counters, ended }),
   };
 }
 

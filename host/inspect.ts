@@ -5,6 +5,7 @@ import { commandProblems } from './wasm/command.js';
 import { DEFAULT_ADMISSION_LIMITS } from './wasm/limits.js';
 import { readModule } from './wasm/reader.js';
 import type { ExportInfo, ExternalKind, ImportInfo, ModuleInfo } from './wasm/reader.js';
+import { threadProblems } from './wasm/threads.js';
 import { componentError, moduleKind } from './wasm/sniff.js';
 import type { ModuleKind } from './wasm/sniff.js';
 import { printable, signatureText, sizeText } from './wasm/text.js';
@@ -88,6 +89,7 @@ export function inspectModule(
     problems: [
       ...admissionProblems(bytes, subject),
       ...commandProblems(info).map((problem) => `${subject} ${problem}`),
+      ...threadProblems(info),
       ...missingProblems(imports, subject),
     ],
   };
@@ -112,9 +114,8 @@ function inspectImport(entry: ImportInfo, provides: Provides): InspectedImport {
       return { name, kind, signature: signatureText(type), provided };
     }
     case 'memory': {
-      // The linker makes the memory, under whatever name, but does not share it between threads.
-      const provided = entry.memory.shared ? 'no' : 'yes';
-      return { name, kind, signature: limitsText(entry.memory, 'page'), provided };
+      // The linker makes the memory, under whatever name.
+      return { name, kind, signature: limitsText(entry.memory, 'page'), provided: 'yes' };
     }
     case 'table': {
       const signature = `${entry.table.element}, ${limitsText(entry.table, 'entry')}`;

@@ -9,6 +9,7 @@ import { LinkError } from './link-error.js';
 import type { Sandbox } from './sandbox.js';
 import type { ImportInfo, ModuleInfo } from './wasm/reader.js';
 import { printable } from './wasm/text.js';
+import { threadProblems } from './wasm/threads.js';
 
 /** The row for an import of `parameterCount` parameters, if one is provided. */
 export function findRow(
@@ -37,7 +38,6 @@ const FOREIGN_MODULES: ReadonlyMap<string, string> = new Map([
   ['wasi_unstable', 'build it for wasm32-wasip1; preview0 is not provided yet'],
   ['wasix_32v1', 'build it for wasm32-wasip1, without WASIX, which is not provided yet'],
   ['wasix_64v1', 'build it for wasm32-wasip1; 64-bit WASIX is not provided'],
-  ['wasi', 'build it without threads; wasi-threads is not provided yet'],
   ['wasi_ephemeral_nn', 'wasi-nn is not provided'],
   ['a', 'Emscripten writes such names: build with -sSTANDALONE_WASM'],
 ]);
@@ -91,11 +91,7 @@ function missing(info: ImportInfo): string | undefined {
   if (info.kind === 'function') return missingFunction(info);
   const what = importName(info);
   if (info.kind === 'memory') {
-    if (!info.memory.shared) return undefined;
-    return (
-      `${what}: a shared memory needs wasi-threads, which are not provided yet; ` +
-      'build it without threads'
-    );
+    return undefined;
   }
   return `${what}: a ${info.kind} cannot be imported here; define it in the module`;
 }
@@ -115,7 +111,7 @@ export function linkProblems(info: ModuleInfo): string[] {
     }
     shapes.set(key, shape);
   }
-  return [...problems];
+  return [...problems, ...threadProblems(info)];
 }
 
 /** Wraps each body as it is linked: what `--trace` does. */

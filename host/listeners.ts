@@ -120,19 +120,36 @@ const shared = new WeakMap<SharedListener, Listener>();
 /** Opens a listener to be shared; throws as `openListener` does. */
 export function shareListener(listen: ListenAddress, reusePort = false): SharedListener {
   const kernel = openNativeKernel();
-  const listener = openListener(kernel, listen, reusePort);
+  return sharedOf(kernel, openListener(kernel, listen, reusePort));
+}
+
+/** Shares a listener that came from another process, which removes what it left there. */
+export function adoptListener(listener: Omit<Listener, 'remove'>): SharedListener {
+  return sharedOf(openNativeKernel(), { ...listener, remove: () => {} });
+}
+
+function sharedOf(kernel: Kernel, listener: Listener): SharedListener {
   const { name, url } = listener;
-  const share: SharedListener = Object.freeze({
+  const made: SharedListener = Object.freeze({
     url,
     ...(name === undefined ? {} : { name }),
     close: () => {
-      if (!shared.delete(share)) return;
+      if (!shared.delete(made)) return;
       kernel.close(listener.handle);
       listener.remove();
     },
   });
-  shared.set(share, listener);
-  return share;
+  shared.set(made, listener);
+  return made;
+}
+
+/**
+ * Gives up the embedder's own hold on a shared listener: it ends with the last guest that has it.
+ * A unix path stays until `close`.
+ */
+export function releaseListener(share: SharedListener): void {
+  const listener = shared.get(share);
+  if (listener !== undefined) openNativeKernel().close(listener.handle);
 }
 
 /** A guest's own handle of a shared listener; throws a `UsageError` if that is closed. */
@@ -142,6 +159,9 @@ export function takeListener(kernel: Kernel, share: SharedListener): Listener {
     throw usageError(`the shared listener of ${share.url} is closed; share another`);
   }
   const handle = kernel.dup(listener.handle);
+  if (handle === -LinuxErrno.BADF) {
+    throw usageError(`the shared listener of ${share.url} was released; share another`);
+  }
   if (handle < 0) {
     const code = linuxName(-handle);
     const error = new Error(`cannot share ${share.url}: dup failed with ${code}`);

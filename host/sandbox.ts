@@ -5,7 +5,7 @@
 import { GuestMemory } from './abi/memory.js';
 import { AF_UNIX, type Transport, sockaddrFamily } from './address.js';
 import { type DescriptorTable, Kind } from './descriptors.js';
-import { LinuxErrno } from './errno.js';
+import { Errno, LinuxErrno } from './errno.js';
 import type { Grants } from './grants.js';
 import { AllowedAddresses } from './grants/allowed.js';
 import { type AddressUse, denialText, judge } from './grants/judge.js';
@@ -27,6 +27,10 @@ export interface SandboxOptions {
   readonly end: (outcome: Outcome) => never;
   /** Says one line to whoever runs the guest. */
   readonly report: (line: string) => void;
+  /** Starts one more thread of the guest: its number, or minus a WASI errno. */
+  readonly spawnThread?: (startArg: number) => number;
+  /** Called when the guest waits at a listener for the first time: it serves from here on. */
+  readonly ready?: () => void;
 }
 
 export class Sandbox {
@@ -35,6 +39,8 @@ export class Sandbox {
   readonly grants: Grants;
   readonly end: (outcome: Outcome) => never;
   readonly report: (line: string) => void;
+  readonly spawnThread: (startArg: number) => number;
+  readonly #ready: () => void;
   /** Empty until the instance has one: calls from a start function see no memory. */
   memory = new GuestMemory(new WebAssembly.Memory({ initial: 0 }));
   /** Where this thread's socket addresses are built and read. */
@@ -46,6 +52,7 @@ export class Sandbox {
   readonly #addressWords = new Int32Array(this.addressBuffer);
   readonly #allowed = new AllowedAddresses();
   readonly #denied = new Set<string>();
+  readonly #leaving: (() => void)[] = [];
 
   constructor(options: SandboxOptions) {
     this.kernel = options.kernel;
@@ -53,6 +60,34 @@ export class Sandbox {
     this.grants = options.grants;
     this.end = options.end;
     this.report = options.report;
+    this.spawnThread = options.spawnThread ?? (() => -Errno.AGAIN);
+    this.#ready = options.ready ?? (() => {});
+  }
+
+  /** Has `action` run when this thread leaves the guest while others go on. */
+  whenLeaving(action: () => void): void {
+    this.#leaving.push(action);
+  }
+
+  /** This thread has ended, and others go on: frees what it alone had. */
+  leave(): void {
+    for (const action of this.#leaving) action();
+  }
+
+  /** To be called before every wait for descriptors. */
+  beforeWait(): void {
+    if (this.descriptors.beginsServing()) this.#ready();
+  }
+
+  /**
+   * Whether there may be `more` connections: 0, or `-EMFILE`, which is told of once. Threads that
+   * ask at the same moment may each get one.
+   */
+  permitConnections(more: number): number {
+    const { connections } = this.grants.limits;
+    if (this.descriptors.connections() + more <= connections) return 0;
+    this.deny(`connections: ${connections} are open; allow more with --max-connections`);
+    return -LinuxErrno.MFILE;
   }
 
   attachMemory(memory: WebAssembly.Memory): void {
@@ -65,6 +100,7 @@ export class Sandbox {
    * after the time-out, `-EINTR` when woken.
    */
   waitReady(handle: Handle, events: number, timeoutMs: number): number {
+    this.beforeWait();
     const seconds = timeoutMs > 0 ? Math.floor(timeoutMs / 1000) : -1;
     const ready = this.kernel.poll(handle, events, seconds, (timeoutMs % 1000) * 1_000_000);
     return ready === 0 ? -LinuxErrno.AGAIN : ready;

@@ -4,6 +4,13 @@
  */
 import { Worker } from 'node:worker_threads';
 
+/**
+ * A guest's calls allocate nothing, so that V8 has little use for a young generation of 16 MB and
+ * more: what it took of it to load the host would stay with each thread that waits.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 1 } as const;
+
 export function startThread(): Worker {
-  return new Worker(new URL('./worker.js', import.meta.url), { env: {}, execArgv: [] });
+  const worker = new URL('./worker.js', import.meta.url);
+  return new Worker(worker, { env: {}, execArgv: [], resourceLimits });
 }

@@ -15,8 +15,19 @@ export type Outcome =
   | { readonly kind: 'exited'; readonly code: number }
   /** It trapped: a wasm trap, `env.abort`, or a fault of ours found at the boundary. */
   | { readonly kind: 'trapped'; readonly message: string; readonly frames: readonly Frame[] }
-  /** It was stopped from outside. */
-  | { readonly kind: 'killed'; readonly reason: 'timeout' | 'stopped' };
+  /** It was stopped from outside: by whoever runs it, or by a limit of wall or CPU time. */
+  | {
+      readonly kind: 'killed';
+      readonly reason: 'timeout' | 'cpu' | 'stopped';
+      /** What it took, where that is known: of limits always. */
+      readonly rung?: Rung;
+    };
+
+/**
+ * The rungs of the ladder that ends a guest: it left by itself at a SIGTERM; it was in a wait,
+ * which was ended; it was running, and V8 terminated it; its process was killed.
+ */
+export type Rung = 'signal' | 'wake' | 'terminate' | 'kill';
 
 const FRAME = /^\s*at (?:(.*) \()?wasm:\/\/wasm\/[^)]*?:wasm-function\[(\d+)\]:0x([0-9a-f]+)\)?$/;
 

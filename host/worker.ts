@@ -1,20 +1,22 @@
 /** A guest's thread: builds its sandbox, instantiates the module, runs it, says how it ended. */
 import { parentPort } from 'node:worker_threads';
 
+import { blockOf } from './counters.js';
 import { DescriptorTable } from './descriptors.js';
 import { EPOLLOUT } from './abi/epoll.js';
-import { LinuxErrno, linuxName } from './errno.js';
+import { LinuxErrno, linuxName, wasiErrno } from './errno.js';
 import type { Grants } from './grants.js';
-import type { tracer } from './imports/trace.js';
 import type { TraceGroup } from './trace-groups.js';
+import { LineBudget } from './line-budget.js';
 import { openNativeKernel } from './kernel/native.js';
 import type { Kernel, Session } from './kernel/kernel.js';
-import { link, linkProblems } from './link.js';
+import { type Observe, link, linkProblems } from './link.js';
 import { Sandbox } from './sandbox.js';
+import { LEAVE, type ThreadStart, ThreadSlots, threadSlotsBytes } from './threads.js';
 import { type Outcome, trapped } from './trap.js';
 import type { ModuleInfo } from './wasm/reader.js';
 
-/** The one message that a supervisor sends: all that a thread needs to run a guest. */
+/** What a supervisor sends: all that a thread needs to run a guest, or another thread of it. */
 export interface WorkerStart {
   readonly session: Session;
   /** Buffer of the descriptor table, filled with what was preopened. */
@@ -22,16 +24,33 @@ export interface WorkerStart {
   readonly grants: Grants;
   /** Groups of calls to trace; none for no trace. */
   readonly trace: readonly TraceGroup[];
+  /** The instance's name, if trace lines are JSON objects that have it. */
+  readonly jsonTrace?: string;
+  /** Where calls are counted (`createCounters`), if they are. */
+  readonly counters?: SharedArrayBuffer;
   /** The admitted module, and what is in it. */
   readonly module: WebAssembly.Module;
   readonly info: ModuleInfo;
+  /** The memory that the module imports, if it is one that its threads share. */
+  readonly memory?: WebAssembly.Memory;
+  /** Which threads run (`ThreadSlots`), if the module may spawn some. */
+  readonly threads?: SharedArrayBuffer;
+  /** Of a spawned thread. */
+  readonly thread?: ThreadStart;
 }
 
 /** What a thread tells its supervisor. */
 export type WorkerMessage =
   | { readonly kind: 'linked' }
+  /** It waits at a listener of its own for the first time. */
+  | { readonly kind: 'ready' }
   | { readonly kind: 'unlinkable'; readonly problems: readonly string[] }
   | { readonly kind: 'ended'; readonly outcome: Outcome }
+  /** A spawned thread begins. */
+  | { readonly kind: 'begun' }
+  | { readonly kind: 'spawn'; readonly thread: ThreadStart }
+  /** A spawned thread has ended, and its worker can run another. */
+  | { readonly kind: 'idle' }
   | { readonly kind: 'report'; readonly line: string };
 
 const PAGE_BYTES = 65_536;
@@ -45,10 +64,30 @@ function importedMemory(info: ModuleInfo, memoryBytes: number): WebAssembly.Memo
   return new WebAssembly.Memory({ initial, maximum: Math.min(maximum ?? granted, granted) });
 }
 
-/** `_start` of a command, or `_initialize` of a reactor, which then has nothing to run. */
-function entry(instance: WebAssembly.Instance): () => void {
-  const { _start: start, _initialize: initialize } = instance.exports;
-  return (start ?? initialize) as () => void;
+/**
+ * Runs `wasi_thread_start` of a spawned thread; in the first one `_start` of a command, or
+ * `_initialize` of a reactor, which then has nothing to run.
+ */
+function enter(instance: WebAssembly.Instance, thread: ThreadStart | undefined): void {
+  const { _start: start, _initialize: initialize, wasi_thread_start: begin } = instance.exports;
+  if (thread === undefined) ((start ?? initialize) as () => void)();
+  else (begin as (tid: number, startArg: number) => void)(thread.tid, thread.startArg);
+}
+
+/** What `thread-spawn` does: counts the thread, and leaves starting it to the supervisor. */
+function spawner(start: WorkerStart, post: (message: WorkerMessage) => void) {
+  const { threads, grants } = start;
+  const slots = new ThreadSlots(threads ?? new SharedArrayBuffer(threadSlotsBytes(1)));
+  return (startArg: number): number => {
+    const tid = slots.claim();
+    if (tid < 0) {
+      const line = `threads: ${grants.limits.threads} are running; allow more with --max-threads`;
+      if (slots.firstRefusal()) post({ kind: 'report', line });
+      return -wasiErrno(tid);
+    }
+    post({ kind: 'spawn', thread: { tid, startArg } });
+    return tid;
+  };
 }
 
 const STDERR = 2;
@@ -68,23 +107,87 @@ function stderrLines(kernel: Kernel): (line: string) => void {
   };
 }
 
-/** What `--trace` does; loaded only where it is asked for. */
-async function loadTracer(groups: readonly TraceGroup[]): Promise<typeof tracer | undefined> {
-  return groups.length === 0 ? undefined : (await import('./imports/trace.js')).tracer;
+/** A spawned thread has run to its end: its worker is free for another. */
+function leave(
+  start: WorkerStart,
+  { tid }: ThreadStart,
+  sandbox: Sandbox,
+  post: (message: WorkerMessage) => void,
+): void {
+  sandbox.leave();
+  post({ kind: 'idle' });
+  if (start.threads !== undefined) new ThreadSlots(start.threads).release(tid);
 }
 
-function run(start: WorkerStart, trace: typeof tracer | undefined): void {
-  const { grants, info, module } = start;
+/** Where a trace goes: as it is, or as JSON if the guest has a name for that. */
+function traceLines(kernel: Kernel, start: WorkerStart): (line: string) => void {
+  const { jsonTrace: guest, thread } = start;
+  const write = stderrLines(kernel);
+  // As `strace -f` has it: lines of another thread than the first say which one's they are.
+  const prefix = thread === undefined ? '' : `[${thread.tid}] `;
+  if (guest === undefined) return (line) => write(`${prefix}${line}`);
+  return (line) => {
+    const time = new Date().toISOString();
+    write(JSON.stringify({ time, level: 'debug', guest, message: `${prefix}${line}` }));
+  };
+}
+
+/** Makes what stands between a guest and the bodies of its imports, in its session. */
+type ObserverOf = (kernel: Kernel) => Observe;
+
+/** What `--trace` and `--metrics` do; loaded only where it is asked for. */
+async function loadObserver(start: WorkerStart): Promise<ObserverOf | undefined> {
+  const { trace, counters } = start;
+  if (trace.length === 0 && counters === undefined) return undefined;
+  const [{ tracer }, { counter }] = await Promise.all([
+    import('./imports/trace.js'),
+    import('./imports/count.js'),
+  ]);
+  return (kernel) => {
+    const traced = trace.length === 0 ? undefined : tracer(trace, traceLines(kernel, start));
+    const block = counters && blockOf(counters, start.thread?.tid ?? 0);
+    const counted = block && counter(block);
+    return (row, body, sandbox) => {
+      // The waiting for who reads a trace is not the guest's.
+      const inner = counted?.(row, body, sandbox) ?? body;
+      return traced?.(row, inner, sandbox) ?? inner;
+    };
+  };
+}
+
+/** Reports as many lines as a supervisor can take in; how many it did not hear of is one, too. */
+function reporter(post: (message: WorkerMessage) => void) {
+  const budget = new LineBudget(performance.now());
+  const tellRefused = (): void => {
+    const refused = budget.takeRefused();
+    if (refused === 0) return;
+    post({ kind: 'report', line: `${refused} lines were left out: the guest says too many` });
+  };
+  const report = (line: string): void => {
+    if (budget.hasRoom(performance.now())) tellRefused();
+    if (budget.spend()) post({ kind: 'report', line });
+  };
+  return { report, tellRefused };
+}
+
+function run(start: WorkerStart, observerOf: ObserverOf | undefined): void {
+  const { grants, info, module, thread } = start;
   const port = parentPort as NonNullable<typeof parentPort>;
   const post = (message: WorkerMessage): void => port.postMessage(message);
+  const { report, tellRefused } = reporter(post);
   const end = (outcome: Outcome): never => {
+    tellRefused();
     post({ kind: 'ended', outcome });
     // Termination, unlike an exception, cannot be caught by a guest.
     process.exit();
   };
-  const problems = linkProblems(info);
-  if (problems.length > 0) return post({ kind: 'unlinkable', problems });
-  post({ kind: 'linked' });
+  if (thread === undefined) {
+    const problems = linkProblems(info);
+    if (problems.length > 0) return post({ kind: 'unlinkable', problems });
+    post({ kind: 'linked' });
+  } else {
+    post({ kind: 'begun' });
+  }
   const kernel = openNativeKernel();
   const entered = kernel.sessionEnter(start.session);
   // Stopped before it began, or no timer left for its wakes: not to be run unstoppably.
@@ -94,23 +197,26 @@ function run(start: WorkerStart, trace: typeof tracer | undefined): void {
     descriptors: new DescriptorTable(start.descriptors, grants.limits.fds),
     grants,
     end,
-    report: (line) => post({ kind: 'report', line }),
+    report,
+    spawnThread: spawner(start, post),
+    ready: () => post({ kind: 'ready' }),
   });
   try {
-    const memory = importedMemory(info, grants.limits.memoryBytes);
+    const memory = start.memory ?? importedMemory(info, grants.limits.memoryBytes);
     if (memory !== undefined) sandbox.attachMemory(memory);
-    const observe = trace?.(start.trace, stderrLines(kernel));
-    const imports = link(info, sandbox, memory, observe);
+    const imports = link(info, sandbox, memory, observerOf?.(kernel));
     const instance = new WebAssembly.Instance(module, imports);
     const exported = instance.exports['memory'];
     if (exported instanceof WebAssembly.Memory) sandbox.attachMemory(exported);
-    entry(instance)();
-    end({ kind: 'exited', code: 0 });
+    enter(instance, thread);
+    if (thread === undefined) end({ kind: 'exited', code: 0 });
+    else leave(start, thread, sandbox, post);
   } catch (thrown) {
     end(trapped(thrown));
   }
 }
 
-parentPort?.once('message', (start: WorkerStart) => {
-  void loadTracer(start.trace).then((trace) => run(start, trace));
+parentPort?.on('message', (start: WorkerStart | typeof LEAVE) => {
+  if (start === LEAVE) process.exit();
+  void loadObserver(start).then((observerOf) => run(start, observerOf));
 });

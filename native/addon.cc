@@ -23,6 +23,8 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::session_enter>("sessionEnter"),
     row<&Kernel::session_wake>("sessionWake"),
     row<&Kernel::session_signal>("sessionSignal"),
+    row<&Kernel::session_cputime>("sessionCputime"),
+    row<&Kernel::session_waiting>("sessionWaiting"),
     row<&Kernel::session_adopt>("sessionAdopt"),
     row<&Kernel::session_close>("sessionClose"),
     row<&Kernel::socket>("socket"),
@@ -71,6 +73,13 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::clock_getres>("clockGetres"),
     row<&Kernel::getrandom>("getrandom"),
     row<&Kernel::sched_yield>("schedYield"),
+    row<&Kernel::prctl>("prctl"),
+    row<&Kernel::setrlimit>("setrlimit"),
+    row<&Kernel::open_path>("openPath"),
+    row<&Kernel::landlock_create_ruleset>("landlockCreateRuleset"),
+    row<&Kernel::landlock_add_path>("landlockAddPath"),
+    row<&Kernel::landlock_restrict_self>("landlockRestrictSelf"),
+    row<&Kernel::seccomp_filter>("seccompFilter"),
 };
 
 Napi::Value abi_layout(const Napi::CallbackInfo& info) {

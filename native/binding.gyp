@@ -7,6 +7,7 @@
         'probe.cc',
         'core/bytes.cc',
         'core/channels.cc',
+        'core/confine.cc',
         'core/epoll.cc',
         'core/handles.cc',
         'core/lookups.cc',

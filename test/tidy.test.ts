@@ -19,16 +19,29 @@ const COLUMNS_MAX = 100;
 const FLOORS = [
   ['cli'],
   ['index'],
-  ['serve', 'metrics'],
+  ['metrics'],
+  ['serve'],
   ['pipeline', 'workers'],
+  ['group', 'child'],
   ['guest', 'inspect'],
-  ['worker', 'thread', 'channels', 'listeners', 'source-map'],
+  ['isolate', 'worker', 'thread', 'channels', 'listeners', 'source-map', 'output'],
   ['link'],
   ['imports', 'wasm'],
   ['sandbox'],
-  ['descriptors', 'grants', 'kernel/native', 'kernel/inject'],
+  ['descriptors', 'threads', 'grants', 'kernel/native', 'kernel/inject'],
   ['abi', 'address', 'kernel/wrap'],
-  ['kernel/kernel', 'errno', 'trap', 'usage', 'signals', 'trace-groups', 'link-error'],
+  ['kernel/calls', 'kernel/confine'],
+  [
+    'kernel/kernel',
+    'errno',
+    'trap',
+    'usage',
+    'signals',
+    'trace-groups',
+    'link-error',
+    'counters',
+    'line-budget',
+  ],
 ] as const;
 
 const host = sources('host/', /\.c?ts$/);

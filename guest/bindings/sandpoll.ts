@@ -24,3 +24,18 @@ export declare function epoll_pwait2(
 export declare function eventfd(initval: i32, flags: i32, fd: usize): i32;
 export declare function signalfd(mask: usize, flags: i32, fd: usize): i32;
 export declare function recv(fd: i32, buffer: usize, length: usize, flags: i32, size: usize): i32;
+export declare function channel_send(
+  fd: i32,
+  iovs: usize,
+  iovsLen: i32,
+  passed: i32,
+  size: usize,
+): i32;
+export declare function channel_recv(
+  fd: i32,
+  iovs: usize,
+  iovsLen: i32,
+  size: usize,
+  passed: usize,
+  flags: usize,
+): i32;

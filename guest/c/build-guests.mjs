@@ -25,6 +25,32 @@ const NAMED = [
   ['test/bench/c/http.wasm', ['test/bench/c/http.c', 'test/bench/c/request.c']],
 ];
 
+/**
+ * Those of several threads. Debian's wasi-libc is built for one, so they have none: in its place
+ * stands `guest/c/threads`.
+ */
+const THREADED = [
+  ['examples/tutorial-workqueue/c/server.wasm', ['examples/tutorial-workqueue/c/server.c']],
+  ['test/guests/c/threads/threads.wasm', ['test/guests/c/threads/threads.c']],
+];
+
+const THREADS_LIBRARY = [
+  'guest/c/threads/threads.c',
+  'guest/c/threads/runtime.c',
+  'guest/c/src/epoll.c',
+  'guest/c/src/socket.c',
+].map((source) => join(root, source));
+
+const THREADS_FLAGS = [
+  '-isystem',
+  join(root, 'guest/c/threads'),
+  '-pthread',
+  '-matomics',
+  '-mbulk-memory',
+  '-nostdlib',
+  '-Wl,--import-memory,--shared-memory,--max-memory=67108864',
+];
+
 /** Each `.c` file in them is a program. */
 const FOLDERS = ['test/conformance/c', 'test/guests/c'];
 
@@ -36,14 +62,16 @@ function findGuests() {
       .toSorted((a, b) => (a < b ? -1 : 1))
       .map((name) => [`${folder}/${basename(name, '.c')}.wasm`, [`${folder}/${name}`]]),
   );
-  return [...NAMED, ...programs];
+  return [...NAMED, ...THREADED, ...programs];
 }
 
 /** Compiles one guest; whether it succeeded. */
 function compile(sources, output, library) {
   const paths = sources.map((source) => join(root, source));
-  const args = { sources: paths, output, flags: ['-Wall', '-Wextra'], library };
-  return build(args, process.env) === 0;
+  const threaded = THREADED.some(([, threadedSources]) => threadedSources === sources);
+  const flags = ['-Wall', '-Wextra', ...(threaded ? THREADS_FLAGS : [])];
+  const linked = threaded ? THREADS_LIBRARY : library;
+  return build({ sources: paths, output, flags, library: linked }, process.env) === 0;
 }
 
 /** Why the committed modules cannot be made here; no text if they can. */

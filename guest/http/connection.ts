@@ -1,6 +1,7 @@
 /** One connection of an HTTP server. */
 
 import { ByteBuffer } from '../bytes';
+import { NS_PER_S } from '../clock';
 import { TcpStream } from '../net/stream';
 import { Events } from '../poller/poller';
 import { acceptKey, asksForWebSocket, handshakeStatus } from '../websocket/handshake';
@@ -14,6 +15,12 @@ import { HttpServer } from './server';
 
 /** Answers leave when there are this many bytes of them, even if more requests are at hand. */
 const OUTPUT_BYTES: i32 = 65536;
+
+/**
+ * How long a server that drains waits for the first request of those who have just connected: it
+ * may be on its way, and nobody would know that it was not answered.
+ */
+const FIRST_REQUEST_NS: i64 = NS_PER_S;
 
 const CR: u8 = 0x0d;
 const LF: u8 = 0x0a;
@@ -46,6 +53,8 @@ export class HttpConnection extends TcpStream {
   private expectedBytes: i32 = 0;
   /** Whether something has arrived since the idle timer was armed. */
   private isActive: bool = false;
+  /** Whether nothing has ever arrived. */
+  private isFresh: bool = true;
   /** What was pending when the idle timer was armed. */
   private wasPending: i32 = 0;
 
@@ -59,6 +68,7 @@ export class HttpConnection extends TcpStream {
     const socket = this.socket;
     if (socket !== null) return socket.receive(data, length);
     this.isActive = true;
+    this.isFresh = false;
     this.server.date.refresh();
     if (this.input.length == 0) {
       const used = this.answerAll(data, length);
@@ -101,7 +111,9 @@ export class HttpConnection extends TcpStream {
     if (socket !== null) return socket.close(CloseCode.GOING_AWAY);
     // A request may have arrived that nobody has looked at yet.
     if (this.phase == Phase.IDLE) this.onEvents(Events.IN);
-    if (this.accepts() && this.phase == Phase.IDLE && this.input.length == 0) this.end();
+    if (!this.accepts() || this.phase != Phase.IDLE || this.input.length != 0) return;
+    if (this.isFresh) this.loop.arm(this, FIRST_REQUEST_NS);
+    else this.end();
   }
 
   onClose(errno: i32): void {

@@ -4,7 +4,6 @@ import { ByteBuffer } from '../bytes';
 import { NS_PER_S } from '../clock';
 import { EventLoop } from '../loop';
 import { TcpListener } from '../net/listener';
-import { Events } from '../poller/poller';
 import { WebSocket } from '../websocket/socket';
 import { HttpConnection } from './connection';
 import { HttpDate } from './date';
@@ -65,12 +64,13 @@ export abstract class HttpServer extends TcpListener {
 
   /**
    * Ends it in peace: accepts those who have just connected, then nobody. Connections without
-   * a request end now, the others with the answer to it. When all have ended, the loop has nothing
+   * a request end now, or a second after they came if they have never had one; the others with the
+   * answer to it. When all have ended, the loop has nothing
    * left to wait for.
    */
   drain(): void {
     if (this.isDraining) return;
-    this.onEvents(Events.IN);
+    this.acceptAll();
     this.close();
     this.isDraining = true;
     const loop = this.loop;

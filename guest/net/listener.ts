@@ -9,8 +9,15 @@ import { fd_close } from '../bindings/wasi_snapshot_preview1';
 import { SocketAddress } from './address';
 import { accept, bind, isStreamSocket, listen, openStream, setNonBlocking } from './socket';
 
-/** How many connections are accepted before others have their turn. */
-const ACCEPTS_PER_EVENT: i32 = 64;
+/**
+ * How many connections are accepted before others have their turn: the loop's other handlers, and
+ * other guests with the same listener. Of those that sleep, Linux wakes the one that has watched
+ * it for longest: whoever stayed there would get all of them.
+ */
+const ACCEPTS_PER_TURN: i32 = 8;
+/** Longer queues than this are not accepted in one go: net.core.somaxconn. */
+const QUEUE_MAX: i32 = 4096;
+const INTEREST: i32 = Events.IN | Events.EXCLUSIVE;
 /** How long accepting stops when there are no descriptors left. */
 const BACK_OFF_NS: i64 = 100 * NS_PER_MS;
 /** Where the guest's own descriptors begin: after stdin, stdout and stderr. */
@@ -25,11 +32,14 @@ const MOST_FDS: i32 = 256;
  * over; when descriptors or memory run out, it waits a little, and tries again.
  */
 export abstract class TcpListener extends Handler {
+  /** How many it has accepted in its turn. */
+  private taken: i32 = 0;
+
   /** Takes over a listening descriptor, and makes it non-blocking. */
   constructor(loop: EventLoop, fd: i32) {
     super(loop);
     this.fd = fd;
-    if (setNonBlocking(fd) < 0 || loop.watch(this, Events.IN) < 0) loop.close(this);
+    if (setNonBlocking(fd) < 0 || loop.watch(this, INTEREST) < 0) loop.close(this);
   }
 
   /** Called with each new connection, a non-blocking descriptor that is now the callee's. */
@@ -46,18 +56,33 @@ export abstract class TcpListener extends Handler {
   }
 
   onEvents(events: i32): void {
-    for (let i = 0; i < ACCEPTS_PER_EVENT; i++) {
-      const fd = accept(this.fd);
-      if (fd >= 0) this.onAccept(fd);
-      else if (fd == -Errno.AGAIN) return;
-      else if (!isTransient(-fd)) return this.backOff();
-      if (this.fd < 0) return;
-    }
-    if (this.loop.poller.edgeTriggered) this.loop.rearm(this);
+    if (this.acceptSome() && this.loop.rearm(this) < 0) this.backOff();
+  }
+
+  /** Accepts all who have connected until now: done before `close`, none of them is lost. */
+  acceptAll(): void {
+    for (let i = 0; i < QUEUE_MAX && this.acceptSome(); i += ACCEPTS_PER_TURN) {}
   }
 
   onTimeout(): void {
-    this.loop.watch(this, Events.IN);
+    if (this.loop.watch(this, INTEREST) < 0) this.backOff();
+  }
+
+  /** Accepts until its turn is over, or nobody is left; whether it is over. */
+  private acceptSome(): bool {
+    while (this.fd >= 0) {
+      const fd = accept(this.fd);
+      if (fd >= 0) this.onAccept(fd);
+      else if (fd == -Errno.AGAIN) return false;
+      else if (!isTransient(-fd)) {
+        this.backOff();
+        return false;
+      }
+      if (++this.taken < ACCEPTS_PER_TURN) continue;
+      this.taken = 0;
+      return true;
+    }
+    return false;
   }
 
   private backOff(): void {

@@ -44,8 +44,17 @@ export class EpollPoller extends Poller {
   }
 
   update(fd: i32, slot: i32, generation: u32, from: i32, to: i32): i32 {
-    const op = to == 0 ? CTL_DEL : from == 0 ? CTL_ADD : CTL_MOD;
-    store<i32>(EVENT, to | this.flags);
+    let op = to == 0 ? CTL_DEL : from == 0 ? CTL_ADD : CTL_MOD;
+    let events = to | this.flags;
+    if ((from | to) & Events.EXCLUSIVE) {
+      // Linux changes no such interest: it goes, and comes back behind those of other guests.
+      events &= ~Events.RDHUP;
+      if (op == CTL_MOD) {
+        epoll_ctl(this.epfd, CTL_DEL, fd, EVENT);
+        op = CTL_ADD;
+      }
+    }
+    store<i32>(EVENT, events);
     store<i32>(EVENT, slot, 8);
     store<u32>(EVENT, generation, 12);
     return -epoll_ctl(this.epfd, op, fd, EVENT);

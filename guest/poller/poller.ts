@@ -7,6 +7,8 @@ export const enum Events {
   ERR = 0x008,
   HUP = 0x010,
   RDHUP = 0x2000,
+  /** Of the guests that watch one listener, readiness wakes one: asked for, never reported. */
+  EXCLUSIVE = 0x10000000,
 }
 
 /** "For ever" as the deadline of a wait. */

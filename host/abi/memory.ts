@@ -34,6 +34,11 @@ export class GuestMemory {
     return buffer instanceof SharedArrayBuffer ? this.bytes : buffer;
   }
 
+  /** Its size in bytes now. */
+  get byteLength(): number {
+    return this.#memory.buffer.byteLength;
+  }
+
   /**
    * Whether `size` bytes at `at` lie in the memory. `at` is unsigned (`pointer >>> 0`), `size` a
    * product in ordinary numbers. After `true` the views are fresh.

@@ -7,26 +7,48 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { TRACE_GROUPS } from '../trace-groups.js';
 import { usageError } from '../usage.js';
 import type { RunFlags } from './options.js';
+import type { ServeFlags } from './serve-options.js';
 
-const OPTIONS = {
+export const OPTIONS = {
   listen: { type: 'string', multiple: true, default: [] },
   'allow-net': { type: 'string', multiple: true, default: [] },
   'deny-net': { type: 'string', multiple: true, default: [] },
   'allow-resolve': { type: 'string', multiple: true, default: [] },
   'allow-fastopen': { type: 'boolean', default: false },
   env: { type: 'string', multiple: true, default: [] },
+  isolate: { type: 'string', default: 'thread' },
+  workers: { type: 'string' },
+  share: { type: 'string' },
   timeout: { type: 'string' },
   grace: { type: 'string' },
   'max-memory': { type: 'string' },
   'max-fds': { type: 'string' },
+  'max-threads': { type: 'string' },
+  'max-connections': { type: 'string' },
+  'max-cpu': { type: 'string' },
+  'max-buffered': { type: 'string' },
   trace: { type: 'string' },
+  metrics: { type: 'string' },
+  'capture-output': { type: 'boolean', default: false },
+  'log-format': { type: 'string' },
+  'log-level': { type: 'string' },
   quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
   version: { type: 'boolean', short: 'V', default: false },
 } as const satisfies ParseArgsConfig['options'];
 
+/** What `sandpoll serve` has besides. */
+const SERVE_OPTIONS = {
+  restart: { type: 'string' },
+  'restart-limit': { type: 'string' },
+  'ready-timeout': { type: 'string' },
+  probe: { type: 'string' },
+} as const satisfies ParseArgsConfig['options'];
+
+const ALL_OPTIONS = { ...OPTIONS, ...SERVE_OPTIONS };
+
 /** Options whose value may be left out (`--allow-net`), and what they mean then. */
-const BARE: ReadonlyMap<string, string> = new Map([
+export const BARE: ReadonlyMap<string, string> = new Map([
   ['--allow-net', '*'],
   ['--allow-resolve', '*'],
   ['--trace', TRACE_GROUPS.join()],
@@ -34,6 +56,7 @@ const BARE: ReadonlyMap<string, string> = new Map([
 
 export interface RunArguments {
   readonly flags: RunFlags;
+  readonly serve: ServeFlags;
   readonly file: string;
   /** The guest's own. */
   readonly args: readonly string[];
@@ -42,7 +65,7 @@ export interface RunArguments {
 /** Whether an argument is an option whose value is the next one. */
 function takesNext(argument: string): boolean {
   const name = argument.replace(/^--/, '');
-  return name in OPTIONS && OPTIONS[name as keyof typeof OPTIONS].type === 'string';
+  return name in ALL_OPTIONS && ALL_OPTIONS[name as keyof typeof ALL_OPTIONS].type === 'string';
 }
 
 /** The options before the file, bare ones written out, and where the file stands. */
@@ -63,7 +86,7 @@ function split(argv: readonly string[]): { options: string[]; fileAt: number } {
 
 function parse(options: string[]) {
   try {
-    return parseArgs({ args: options, options: OPTIONS, strict: true }).values;
+    return parseArgs({ args: options, options: ALL_OPTIONS, strict: true }).values;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const [, option] = /'(-[^' ]*)/.exec(message) ?? [];
@@ -73,15 +96,48 @@ function parse(options: string[]) {
   }
 }
 
-/** Reads the arguments after `run`: what to run, or what to print; throws a `UsageError`. */
-export function parseRunArguments(argv: readonly string[]): RunArguments | 'help' | 'version' {
+/** The options that only `serve` has; a `UsageError` for one of them where another verb stands. */
+function serveFlags(values: ReturnType<typeof parse>, verb: 'run' | 'serve'): ServeFlags {
+  const given = Object.keys(SERVE_OPTIONS).filter((name) => name in values);
+  if (verb === 'run' && given.length > 0) {
+    throw usageError(`--${given[0]}: only sandpoll serve has it; see sandpoll --help`);
+  }
+  const { restart, 'restart-limit': restartLimit, 'ready-timeout': readyTimeout, probe } = values;
+  return {
+    ...(restart === undefined ? {} : { restart }),
+    ...(restartLimit === undefined ? {} : { restartLimit }),
+    ...(readyTimeout === undefined ? {} : { readyTimeout }),
+    ...(probe === undefined ? {} : { probe }),
+  };
+}
+
+/** Reads the arguments after the verb: what to run, or what to print; throws a `UsageError`. */
+export function parseRunArguments(
+  argv: readonly string[],
+  verb: 'run' | 'serve' = 'run',
+): RunArguments | 'help' | 'version' {
   const { options, fileAt } = split(argv);
   const values = parse(options);
   if (values.help) return 'help';
   if (values.version) return 'version';
   const file = argv[fileAt];
   if (file === undefined) throw usageError('name the .wasm file to run; see sandpoll --help');
-  const { timeout, grace, 'max-memory': maxMemory, 'max-fds': maxFds, trace } = values;
+  const {
+    timeout,
+    grace,
+    'max-memory': maxMemory,
+    'max-fds': maxFds,
+    'max-threads': maxThreads,
+    trace,
+  } = values;
+  const { metrics, 'log-format': logFormat, 'log-level': logLevel } = values;
+  const {
+    workers,
+    share,
+    'max-connections': maxConnections,
+    'max-cpu': maxCpu,
+    'max-buffered': maxBuffered,
+  } = values;
   return {
     flags: {
       listen: values.listen,
@@ -91,12 +147,24 @@ export function parseRunArguments(argv: readonly string[]): RunArguments | 'help
       allowFastopen: values['allow-fastopen'],
       env: values.env,
       quiet: values.quiet,
+      isolate: values.isolate,
+      captureOutput: values['capture-output'],
+      ...(metrics === undefined ? {} : { metrics }),
+      ...(logFormat === undefined ? {} : { logFormat }),
+      ...(logLevel === undefined ? {} : { logLevel }),
+      ...(workers === undefined ? {} : { workers }),
+      ...(share === undefined ? {} : { share }),
       ...(timeout === undefined ? {} : { timeout }),
       ...(grace === undefined ? {} : { grace }),
       ...(maxMemory === undefined ? {} : { maxMemory }),
       ...(maxFds === undefined ? {} : { maxFds }),
+      ...(maxThreads === undefined ? {} : { maxThreads }),
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+      ...(maxCpu === undefined ? {} : { maxCpu }),
+      ...(maxBuffered === undefined ? {} : { maxBuffered }),
       ...(trace === undefined ? {} : { trace }),
     },
+    serve: serveFlags(values, verb),
     file,
     args: argv.slice(fileAt + 1),
   };

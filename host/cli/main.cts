@@ -5,9 +5,22 @@
  * ES loader first: the thread would start 12 ms later.
  */
 const argv = process.argv.slice(2);
-const noGuest = ['inspect', 'build', 'help', undefined, '-h', '--help', '-V', '--version'];
+const noGuest = [
+  'inspect',
+  'build',
+  'pipeline',
+  'top',
+  'reload',
+  'help',
+  undefined,
+  '-h',
+  '--help',
+  '-V',
+  '--version',
+];
 const { Worker } = process.getBuiltinModule('node:worker_threads');
-const thread = noGuest.includes(argv[0])
-  ? undefined
-  : new Worker(`${__dirname}/../worker.js`, { env: {}, execArgv: [] });
+const thread =
+  noGuest.includes(argv[0]) || /(^| )--isolate[= ]process( |$)/.test(argv.join(' '))
+    ? undefined
+    : new Worker(`${__dirname}/../worker.js`, { env: {}, execArgv: [] });
 void import('./program.js').then(({ main }) => main(argv, thread));

@@ -8,28 +8,42 @@ import {
   parseNetRule,
   parseResolveRule,
 } from '../grants.js';
+import { ISOLATIONS, type Isolation } from '../guest.js';
+import { THREADS_MAX } from '../threads.js';
 import { TRACE_GROUPS, type TraceGroup } from '../trace-groups.js';
 import { parseCount, parseDuration, parseSize, usageError } from '../usage.js';
+import { SHARES, type Share, WORKERS_MAX } from '../workers.js';
+import { type WatchFlags, type WatchOptions, readWatchFlags } from './watching.js';
 
 /** The options as they were written, still text. */
-export interface RunFlags {
+export interface RunFlags extends WatchFlags {
   readonly listen: readonly string[];
   readonly allowNet: readonly string[];
   readonly denyNet: readonly string[];
   readonly allowResolve: readonly string[];
   readonly allowFastopen: boolean;
   readonly env: readonly string[];
+  readonly isolate: string;
+  readonly workers?: string;
+  readonly share?: string;
   readonly timeout?: string;
   readonly grace?: string;
   readonly maxMemory?: string;
   readonly maxFds?: string;
+  readonly maxThreads?: string;
+  readonly maxConnections?: string;
+  readonly maxCpu?: string;
+  readonly maxBuffered?: string;
   readonly trace?: string;
-  readonly quiet: boolean;
 }
 
-export interface RunOptions {
+export interface RunOptions extends WatchOptions {
   readonly grants: Grants;
   readonly listen: readonly ListenAddress[];
+  readonly isolate: Isolation;
+  /** How many instances, and how they share the addresses of `listen`. */
+  readonly workers: number;
+  readonly share?: Share;
   readonly timeoutMs?: number;
   /** How long a guest that takes SIGTERM or SIGINT has to leave by itself. */
   readonly graceMs: number;
@@ -39,7 +53,7 @@ export interface RunOptions {
 
 const PAGE_BYTES = 65_536;
 
-const GRACE_MS = 10_000;
+export const GRACE_MS = 10_000;
 
 /** `NAME=VALUE`, or `NAME` for the value it has in the environment of the host. */
 function parseEnv(text: string, environment: NodeJS.ProcessEnv): [string, string] {
@@ -63,6 +77,19 @@ function parseTrace(text: string | undefined): readonly TraceGroup[] {
   });
 }
 
+function parseIsolate(text: string): Isolation {
+  const found = ISOLATIONS.find((each) => each === text);
+  if (found !== undefined) return found;
+  const tiers = ISOLATIONS.join(', ');
+  throw usageError(`--isolate ${text}: there is no such tier; choose from ${tiers}`);
+}
+
+function parseShare(text: string): Share {
+  const found = SHARES.find((each) => each === text);
+  if (found !== undefined) return found;
+  throw usageError(`--share ${text}: there is no such way; choose from ${SHARES.join(', ')}`);
+}
+
 function uniqueNames(listen: readonly ListenAddress[]): void {
   const names = listen.flatMap(({ name }) => name ?? []);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -79,13 +106,24 @@ export function readRunFlags(
 ): RunOptions {
   const listen = flags.listen.map((text) => parseListen(text));
   uniqueNames(listen);
-  const { maxMemory, maxFds, timeout, grace } = flags;
+  const { maxMemory, maxFds, maxThreads, maxConnections, maxCpu, maxBuffered } = flags;
+  const { timeout, grace, workers, share } = flags;
   const limits = {
     ...DEFAULT_LIMITS,
     ...(maxMemory === undefined
       ? {}
       : { memoryBytes: parseSize(maxMemory, '--max-memory', PAGE_BYTES, MEMORY_BYTES_MAX) }),
     ...(maxFds === undefined ? {} : { fds: parseCount(maxFds, '--max-fds', 3, FDS_MAX) }),
+    ...(maxThreads === undefined
+      ? {}
+      : { threads: parseCount(maxThreads, '--max-threads', 1, THREADS_MAX) }),
+    ...(maxConnections === undefined
+      ? {}
+      : { connections: parseCount(maxConnections, '--max-connections', 1, FDS_MAX) }),
+    ...(maxCpu === undefined ? {} : { cpuMs: parseDuration(maxCpu, '--max-cpu') }),
+    ...(maxBuffered === undefined
+      ? {}
+      : { bufferedBytes: parseSize(maxBuffered, '--max-buffered', 1) }),
   };
   return {
     grants: {
@@ -100,9 +138,13 @@ export function readRunFlags(
       limits,
     },
     listen,
+    isolate: parseIsolate(flags.isolate),
+    workers: workers === undefined ? 1 : parseCount(workers, '--workers', 1, WORKERS_MAX),
+    ...(share === undefined ? {} : { share: parseShare(share) }),
     ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, '--timeout') }),
     graceMs: grace === undefined ? GRACE_MS : parseDuration(grace, '--grace'),
     trace: parseTrace(flags.trace),
+    ...readWatchFlags(flags),
     quiet: flags.quiet,
   };
 }

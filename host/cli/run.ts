@@ -1,78 +1,38 @@
 /** `sandpoll run`: runs one guest as a command, and ends with its status. */
-import { existsSync, readFileSync, writeSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 
+import { type Group, groupOf, endTogether } from '../group.js';
 import { startGuest } from '../guest.js';
-import { mapFrames } from '../source-map.js';
-import type { Outcome } from '../trap.js';
-import { escapeControls } from '../wasm/text.js';
+import { groupSource } from '../metrics/source.js';
+import { startWorkers } from '../workers.js';
 import type { RunOptions } from './options.js';
 import { readModuleFile } from './files.js';
+import { configureLog, say } from './log.js';
+import { endingStatus } from './report.js';
 import { forwardSignals } from './signals.js';
+import { openMetrics, watchedBy } from './watching.js';
 
-/** Exit statuses besides the guest's own. */
-export const Status = {
-  LOAD_FAILED: 1,
-  USAGE: 2,
-  TIMEOUT: 124,
-  SIGHUP: 129,
-  SIGINT: 130,
-  TRAPPED: 134,
-  SIGTERM: 143,
-} as const;
-
-/** A process status has 8 bits: a larger code must not look like success. */
-const CODE_MAX = 255;
-
-/** What a guest wrote stands in some of these lines: its control characters do not pass. */
-function say(line: string): void {
-  writeSync(2, `${escapeControls(line)}\n`);
-}
-
-/** A source map beside the module, if there is one that can be read. */
-function sourceMapOf(file: string): string | undefined {
-  try {
-    return readFileSync(`${file}.map`, 'utf8');
-  } catch {
-    // Without one the trap is still reported, by function and offset.
-    return undefined;
-  }
-}
-
-/** A source of a map as it can be opened from here; what is no file, as the map has it. */
-function sourceText(file: string, source: string): string {
-  const [path, position] = source.split(/:(?=\d+:\d+$)/);
-  const beside = join(dirname(file), path);
-  return existsSync(beside) ? `${relative('', beside)}:${position}` : source;
-}
-
-async function sayTrap(outcome: Outcome & { kind: 'trapped' }, file: string): Promise<void> {
-  const map = sourceMapOf(file);
-  let { frames } = outcome;
-  if (map !== undefined) {
-    frames = await mapFrames(frames, map).catch((error: unknown) => {
-      say(`sandpoll: ${file}.map is not a source map: ${(error as Error).message}`);
-      return outcome.frames;
-    });
-  }
-  say(`sandpoll: ${basename(file)} trapped: ${outcome.message}`);
-  for (const { name, offset, source } of frames) {
-    const where = source === undefined ? undefined : sourceText(file, source);
-    say(`    at ${name} (${where ?? `${basename(file)}:0x${offset.toString(16)}`})`);
-  }
-}
-
-async function status(outcome: Outcome, file: string, options: RunOptions): Promise<number> {
-  if (outcome.kind === 'exited') return Math.min(outcome.code, CODE_MAX);
-  if (outcome.kind === 'trapped') {
-    await sayTrap(outcome, file);
-    return Status.TRAPPED;
-  }
-  if (outcome.reason === 'timeout' && !options.quiet) {
-    say(`sandpoll: stopped after --timeout ${options.timeoutMs}ms`);
-  }
-  return Status.TIMEOUT;
+/** Starts the guest, or as many as there shall be; `thread` is for the first. */
+async function start(
+  file: string,
+  bytes: Uint8Array,
+  options: RunOptions,
+  thread: Worker | undefined,
+): Promise<Group> {
+  const started = {
+    ...options,
+    ...watchedBy(options),
+    ...(thread === undefined ? {} : { thread }),
+    bytes,
+    name: basename(file),
+    onReport: (line: string, guest: string) => {
+      say(`sandpoll: ${line}`, { level: 'warn', guest });
+    },
+  };
+  if (options.workers > 1) return startWorkers(started);
+  const guest = await startGuest(started);
+  return groupOf([{ name: started.name, guest }], guest.listeners);
 }
 
 /** Runs `file` to its end; returns the exit status. Start-up errors are thrown. */
@@ -81,20 +41,33 @@ export async function run(
   options: RunOptions,
   thread: Worker | undefined,
 ): Promise<number> {
-  const sayUnlessQuiet = (line: string): void => {
-    if (!options.quiet) say(`sandpoll: ${line}`);
-  };
-  const guest = await startGuest({
-    ...options,
-    ...(thread === undefined ? {} : { thread }),
-    bytes: readModuleFile(file),
-    name: basename(file),
-    onReport: sayUnlessQuiet,
+  const { graceMs } = options;
+  configureLog(options.log);
+  const bytes = readModuleFile(file);
+  let group: Group | undefined;
+  let leaves = false;
+  // First: an address that cannot be had is known before anything runs.
+  const source = groupSource(
+    () => group,
+    () => leaves,
+  );
+  await openMetrics(options, source);
+  group = await start(file, bytes, options, thread);
+  const signalled = forwardSignals(group, {
+    graceMs,
+    say: (line) => say(`sandpoll: ${line}`, { level: 'warn' }),
+    onLeave: () => {
+      leaves = true;
+    },
   });
-  const signalled = forwardSignals(guest, { graceMs: options.graceMs, say: sayUnlessQuiet });
-  for (const { url, fd } of guest.listeners) {
-    if (!options.quiet) say(`listening on ${url} (fd ${fd})`);
+  // All have the same descriptors.
+  for (const { url, fd } of group.guests[0].guest.listeners) {
+    say(`listening on ${url} (fd ${fd})`, { fields: { url, fd } });
   }
-  const outcome = await guest.ended;
-  return signalled() ?? (await status(outcome, file, options));
+  const failed = await endTogether(group, { graceMs });
+  // Its words first: what is left may take its grace.
+  const failure =
+    failed && signalled() === undefined ? await endingStatus(failed, file, options) : 0;
+  await group.ended;
+  return signalled() ?? failure;
 }

@@ -1,4 +1,4 @@
-/** What this process's signals mean to the guest it runs. */
+/** What this process's signals mean to the guest it runs, or to each of several. */
 import type { Guest } from '../guest.js';
 import { FORWARDED_SIGNALS, type GuestSignal } from '../signals.js';
 
@@ -7,6 +7,8 @@ export interface ForwardOptions {
   readonly graceMs: number;
   /** Says one line to the user. */
   readonly say: (line: string) => void;
+  /** Called, perhaps more than once, when the guest is asked to leave, or ended. */
+  readonly onLeave?: () => void;
 }
 
 /**
@@ -29,7 +31,10 @@ function signalStatus(signal: GuestSignal): number {
  * and HUP end the guest, USR1 and USR2 are ignored. Returns how to ask for the status that a
  * signal has decided; none if the guest's own counts.
  */
-export function forwardSignals(guest: Guest, options: ForwardOptions): () => number | undefined {
+export function forwardSignals(
+  guest: Pick<Guest, 'signal' | 'stop'>,
+  options: ForwardOptions,
+): () => number | undefined {
   const { graceMs, say } = options;
   let status: number | undefined;
   /** The signal that the guest drains at, and when it came, on the clock of `performance`. */
@@ -37,6 +42,7 @@ export function forwardSignals(guest: Guest, options: ForwardOptions): () => num
   const handlers = new Map<GuestSignal, () => void>();
   const end = (signal: GuestSignal): void => {
     status ??= signalStatus(signal);
+    options.onLeave?.();
     void guest.stop();
     // From here on the next signal ends this process by itself, if it is no copy.
     process.on(signal, ignoreCopy);
@@ -48,6 +54,7 @@ export function forwardSignals(guest: Guest, options: ForwardOptions): () => num
     if (drainsAt?.signal === signal && ms - drainsAt.ms < COPY_MS) return;
     if (drainsAt !== undefined || !guest.signal(signal)) return end(signal);
     drainsAt = { signal, ms };
+    options.onLeave?.();
     setTimeout(() => {
       say(`stopped after --grace ${graceMs}ms`);
       end(signal);

@@ -10,6 +10,8 @@ import type { ModuleInfo } from '../wasm/reader.js';
 export interface GuestModule {
   /** What messages call it, as a rule its file name. */
   readonly name: string;
+  /** As they were given: a process of a guest's own compiles them again. */
+  readonly bytes: Uint8Array;
   readonly module: WebAssembly.Module;
   readonly info: ModuleInfo;
   /** By how many bytes admission moved its code: offsets of frames are less by that much. */
@@ -36,12 +38,16 @@ export function admitModule(
   return admitted;
 }
 
-/** Compiles what was admitted; `ModuleError` if the engine finds it invalid. */
-export async function compileModule(admitted: Admission, name: string): Promise<GuestModule> {
+/** Compiles what was admitted of `given`; `ModuleError` if the engine finds it invalid. */
+export async function compileModule(
+  admitted: Admission,
+  given: Uint8Array,
+  name: string,
+): Promise<GuestModule> {
   const { bytes, info, codeShift } = admitted;
   try {
     const module = await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
-    return { name, module, info, codeShift };
+    return { name, bytes: given, module, info, codeShift };
   } catch (error) {
     const { message } = error as Error;
     throw new ModuleError('ERR_SANDPOLL_MALFORMED', `${name} is not a valid module: ${message}`);
@@ -57,5 +63,5 @@ export async function loadModule(
   name: string,
   grants: Pick<Grants, 'limits'>,
 ): Promise<GuestModule> {
-  return compileModule(admitModule(bytes, name, grants), name);
+  return compileModule(admitModule(bytes, name, grants), bytes, name);
 }

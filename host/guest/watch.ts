@@ -1,13 +1,15 @@
-/** Watching a guest's thread: what it says, how it ends, and ending it. */
+/** Watching a guest's threads: what they say, how they end, and ending them. */
 import type { Worker } from 'node:worker_threads';
 
 import type { Kernel } from '../kernel/kernel.js';
 import { LinkError } from '../link-error.js';
-import { FORWARDED_SIGNALS } from '../signals.js';
 import { type Frame, type Outcome, trapped } from '../trap.js';
 import { DURATION_MAX_MS } from '../usage.js';
-import type { WorkerMessage } from '../worker.js';
+import type { WorkerMessage, WorkerStart } from '../worker.js';
+import { Crew } from './crew.js';
 import type { Opened } from './descriptors.js';
+import { Ending } from './ending.js';
+import { type TimeLimits, watchTime } from './limits.js';
 
 /**
  * How to kill each guest that has not ended. Node waits for its threads before it exits, and a
@@ -22,9 +24,12 @@ export interface StopOptions {
   readonly graceMs?: number;
 }
 
-export interface WatchOptions {
-  readonly timeoutMs?: number;
-  readonly onReport?: (line: string) => void;
+export interface WatchOptions extends TimeLimits {
+  /** As `GuestOptions.limitGraceMs`. */
+  readonly limitGraceMs?: number;
+  readonly name: string;
+  readonly instance?: string;
+  readonly onReport?: (line: string, instance: string) => void;
 }
 
 /** Frames of the module as it was written: admission may have moved its code. */
@@ -35,13 +40,17 @@ function unshifted(outcome: Outcome, shiftBytes: number): Outcome {
 }
 
 export interface Watched {
+  /** Has the thread run its guest. */
+  readonly begin: (start: WorkerStart) => void;
   readonly ended: Promise<Outcome>;
   readonly stop: (options?: StopOptions) => Promise<Outcome>;
   /** Settles when the thread has linked the module, or ended before; rejects if it cannot be. */
   readonly linked: Promise<void>;
+  /** Settles with true when the guest waits at a listener, with false if it ends before. */
+  readonly ready: Promise<boolean>;
 }
 
-/** Takes the guest's thread in charge, and what it has open. */
+/** Takes the guest's first thread in charge, those that it spawns, and what it has open. */
 export function watch(
   worker: Worker,
   kernel: Kernel,
@@ -49,53 +58,52 @@ export function watch(
   options: WatchOptions,
   shiftBytes: number,
 ): Watched {
-  let outcome: Outcome | undefined;
-  const kill = (reason: 'timeout' | 'stopped'): void => {
-    outcome ??= { kind: 'killed', reason };
-    // Termination first: what is then let out of its wait runs no further. And closing, not one
-    // wake: V8 may let a few more calls through, and none of them must wait again.
-    void worker.terminate();
-    kernel.sessionClose(opened.session);
-  };
-  const killAtExit = (): void => kill('stopped');
+  const crew = new Crew(worker);
+  const { name, instance = name, onReport } = options;
+  const report = (line: string): void => onReport?.(line, instance);
+  const ending = new Ending(kernel, opened.session, () => crew.terminate());
+  const killAtExit = (): void => ending.kill('stopped');
   killers.add(killAtExit);
-  const { timeoutMs } = options;
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => kill('timeout'), timeoutMs);
+  const callOff = watchTime(kernel, opened.session, options, (limit) =>
+    ending.askOrKill(limit, options.limitGraceMs ?? 0),
+  );
+  const ready = new Promise<boolean>((resolve) => {
+    crew.on('message', ({ kind }: WorkerMessage) => {
+      if (kind === 'ready') resolve(true);
+    });
+    crew.once('exit', () => resolve(false));
+  });
   const linked = new Promise<void>((resolve, reject) => {
-    worker.on('message', (message: WorkerMessage) => {
-      if (message.kind === 'report') options.onReport?.(message.line);
+    crew.on('message', (message: WorkerMessage) => {
+      if (message.kind === 'report') report(message.line);
       else if (message.kind === 'linked') resolve();
       else if (message.kind === 'unlinkable') reject(new LinkError(message.problems));
-      else outcome ??= unshifted(message.outcome, shiftBytes);
+      else if (message.kind === 'ended') ending.settle(unshifted(message.outcome, shiftBytes));
     });
-    worker.once('exit', () => resolve());
+    crew.once('exit', () => resolve());
   });
-  worker.on('error', (error) => {
-    outcome ??= trapped(error);
-  });
+  crew.on('error', (error) => ending.settle(trapped(error)));
+  const unspoken = trapped(new Error("the guest's thread ended without a word"));
+  crew.on('lost', () => ending.settle(unspoken));
   const ended = new Promise<Outcome>((resolve) => {
-    worker.once('exit', () => {
-      clearTimeout(timer);
+    crew.once('exit', () => {
+      callOff();
       killers.delete(killAtExit);
-      kernel.sessionClose(opened.session);
+      ending.close();
       for (const listener of opened.listeners) listener.remove();
-      resolve(outcome ?? trapped(new Error("the guest's thread ended without a word")));
+      resolve(ending.outcome ?? unspoken);
     });
   });
   return {
+    begin: (start) => crew.begin(start),
     linked,
+    ready,
     ended,
     stop: ({ graceMs = 0 } = {}) => {
       if (!(graceMs >= 0 && graceMs <= DURATION_MAX_MS)) {
         throw new RangeError(`graceMs ${graceMs}: must be from 0 to ${DURATION_MAX_MS}`);
       }
-      const { SIGTERM } = FORWARDED_SIGNALS;
-      if (graceMs > 0 && kernel.sessionSignal(opened.session, SIGTERM) > 0) {
-        const grace = setTimeout(() => kill('stopped'), graceMs);
-        void ended.then(() => clearTimeout(grace));
-      } else {
-        kill('stopped');
-      }
+      ending.askOrKill('stopped', graceMs);
       return ended;
     },
   };

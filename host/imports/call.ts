@@ -26,8 +26,11 @@ export type ParameterKind =
 /** A wasm argument as JavaScript sees it: i32 as a signed number, i64 as a bigint. */
 export type Word = number | bigint;
 
-/** What an import returns: a WASI errno (i32), nothing, or a plain f64. */
-export type ResultKind = 'errno' | 'none' | 'f64';
+/**
+ * What an import returns: a WASI errno (i32), nothing, a plain f64, or the number of a thread (i32;
+ * minus a WASI errno if there is none).
+ */
+export type ResultKind = 'errno' | 'none' | 'f64' | 'tid';
 
 /** The body of an import for one sandbox. */
 export type Body = (...words: never[]) => number | undefined;
@@ -57,7 +60,12 @@ export function rowType(row: ImportRow): { params: WasmType[]; results: WasmType
     if (kind === 'f64') return 'f64';
     return kind === 'u64' || kind === 'i64' ? 'i64' : 'i32';
   });
-  const results: Record<ResultKind, WasmType[]> = { errno: ['i32'], none: [], f64: ['f64'] };
+  const results: Record<ResultKind, WasmType[]> = {
+    errno: ['i32'],
+    none: [],
+    f64: ['f64'],
+    tid: ['i32'],
+  };
   return { params, results: results[row.result] };
 }
 

@@ -59,6 +59,9 @@ export function traceLine(
     .join(', ')})`;
   if (row.result === 'none') return call;
   if (row.result === 'f64') return `${call} = ${result}`;
+  if (row.result === 'tid') {
+    return `${call} = ${result !== undefined && result < 0 ? wasiName(-result) : result}`;
+  }
   if (result !== 0) return `${call} = ${wasiName(result ?? 0)}`;
   const results = parameters
     .map(([name, kind], index) => ({ name, kind, word: words[index] }))

@@ -1,9 +1,10 @@
 import { createRequire } from 'node:module';
 
+import type { Confinement } from './confine.js';
 import type { Kernel } from './kernel.js';
 
-/** The addon: the port, and what only tests ask of it. */
-interface Addon extends Kernel {
+/** The addon: the port, what a child gives up before its guest runs, and what only tests ask. */
+interface Addon extends Kernel, Confinement {
   /** JSON of every guest-facing struct's size, alignment and field offsets, in bytes. */
   abiLayout(): string;
   /** JSON of every constant of this machine's `errno.h`. */

@@ -1,5 +1,6 @@
 /** A kernel around another, generated from the calls as data: what trace and inject are made of. */
-import { KERNEL_CALLS, type Kernel } from './kernel.js';
+import { KERNEL_CALLS } from './calls.js';
+import type { Kernel } from './kernel.js';
 
 /** The name of a call of the port. */
 export type CallName = keyof typeof KERNEL_CALLS;

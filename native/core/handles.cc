@@ -113,6 +113,18 @@ void HandleTable::close_fd(int fd, bool lingers) {
   sys_.close(fd);
 }
 
+/**
+ * EPOLLEXCLUSIVE wakes one guest of those that share a listener. If that one leaves before it has
+ * accepted, nobody would wake the others for a connection that waits in the queue. To end the
+ * sending of a listener changes nothing, but wakes all who wait for it: they look anew.
+ */
+void HandleTable::wake_other_acceptors(int fd) {
+  int listens = 0;
+  socklen_t size = sizeof(listens);
+  const long result = sys_.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+  if (result == 0 && listens != 0) sys_.shutdown(fd, SHUT_WR);
+}
+
 /** Runs once for each life of a slot: dead and unpinned, nobody can reach it any more. */
 void HandleTable::finish(Slot* slot) {
   if (slot->mode == Mode::kEpoll) {
@@ -121,6 +133,7 @@ void HandleTable::finish(Slot* slot) {
     epolls_.pop_back();
   }
   slot->attached.reset();
+  if (slot->passed.load()) wake_other_acceptors(slot->fd);
   close_fd(slot->fd, slot->lingers.load());
   std::lock_guard<std::mutex> lock(mutex_);
   slot->next_free = kNone;

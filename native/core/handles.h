@@ -104,6 +104,7 @@ class HandleTable {
   void unpin(Slot* slot);
   void finish(Slot* slot);
   void close_fd(int fd, bool lingers);
+  void wake_other_acceptors(int fd);
   void forget_in_epolls(int fd);
   uint32_t take_index();
 

@@ -55,6 +55,8 @@ class Kernel {
   int session_enter(int32_t session);
   int session_wake(int32_t session);
   int session_signal(int32_t session, int32_t signal);
+  int session_cputime(int32_t session, Bytes bytes, int64_t offset);
+  int session_waiting(int32_t session);
   int session_adopt(int32_t session, Handle handle);
   int session_close(int32_t session);
 
@@ -119,7 +121,17 @@ class Kernel {
   int getrandom(Bytes bytes, int64_t offset, int64_t length);
   int sched_yield();
 
+  int prctl(int32_t option, int64_t value);
+  int setrlimit(int32_t resource, int64_t soft, int64_t hard);
+  int open_path(Bytes path);
+  int landlock_create_ruleset(Bytes attributes, int32_t flags);
+  int landlock_add_path(Handle ruleset, Handle parent, int64_t access);
+  int landlock_restrict_self(Handle ruleset, int32_t flags);
+  int seccomp_filter(Bytes program, int32_t flags);
+
  private:
+  /** Whether the calling thread is the first of its process. */
+  bool on_main_thread() { return sys_.gettid() == sys_.getpid(); }
   /** Names a descriptor that was just opened; its session closes it if nobody else does. */
   int opened(long fd, Mode mode = Mode::kPlain, std::unique_ptr<Attached> attached = nullptr,
              bool lingers = false);

@@ -53,6 +53,7 @@ int Sessions::open() {
 int Sessions::enter(uint32_t session) {
   Member& member = self();
   if (const long error = sys_.let_wake(member.sleeper)) return static_cast<int>(error);
+  if (const long error = sys_.getcpuclockid(&member.cpu_clock)) return static_cast<int>(error);
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = open_.find(session);
   if (found == open_.end()) return -ESRCH;
@@ -60,6 +61,7 @@ int Sessions::enter(uint32_t session) {
   member.sleeper.woken.store(found->second.woken);
   member.session.store(session);
   member.sessions = this;
+  member.entered_ns = now_ns(member);
   found->second.woken = false;
   found->second.members.push_back(&member);
   return 0;
@@ -75,8 +77,38 @@ void Sessions::leave_locked(Member& member) {
   const auto found = open_.find(member.session.load());
   member.session.store(0);
   if (found == open_.end()) return;
+  found->second.left_ns += now_ns(member) - member.entered_ns;
   auto& members = found->second.members;
   members.erase(std::remove(members.begin(), members.end(), &member), members.end());
+}
+
+int64_t Sessions::now_ns(const Member& member) {
+  timespec time = {};
+  sys_.clock_gettime(member.cpu_clock, &time);
+  return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+int Sessions::cputime(uint32_t session, int64_t& used_ns) {
+  // The lock keeps every member's thread alive: the clock of one that has ended is EINVAL.
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = open_.find(session);
+  if (found == open_.end()) return -ESRCH;
+  used_ns = found->second.left_ns;
+  for (const Member* member : found->second.members) {
+    used_ns += now_ns(*member) - member->entered_ns;
+  }
+  return 0;
+}
+
+int Sessions::waiting(uint32_t session) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = open_.find(session);
+  if (found == open_.end()) return -ESRCH;
+  const auto& members = found->second.members;
+  const bool all = std::all_of(members.begin(), members.end(), [](const Member* member) {
+    return member->sleeper.waiting.load(std::memory_order_relaxed);
+  });
+  return all && !members.empty() ? 1 : 0;
 }
 
 int Sessions::wake(uint32_t session) {
@@ -116,6 +148,18 @@ int Kernel::session_enter(int32_t session) {
 }
 
 int Kernel::session_wake(int32_t session) { return sessions_.wake(static_cast<uint32_t>(session)); }
+
+int Kernel::session_cputime(int32_t session, Bytes bytes, int64_t offset) {
+  int64_t used_ns = 0;
+  if (!bytes.holds(offset, sizeof(used_ns))) return -EFAULT;
+  const int result = sessions_.cputime(static_cast<uint32_t>(session), used_ns);
+  if (result >= 0) std::memcpy(bytes.data + offset, &used_ns, sizeof(used_ns));
+  return result;
+}
+
+int Kernel::session_waiting(int32_t session) {
+  return sessions_.waiting(static_cast<uint32_t>(session));
+}
 
 int Kernel::session_adopt(int32_t session, Handle handle) {
   Pin pin(handles_, handle);

@@ -32,6 +32,9 @@ struct Member {
   /** 0 outside every session; `kGone` once the session was closed under the thread. */
   std::atomic<uint32_t> session{0};
   Sessions* sessions = nullptr;
+  /** Of its CPU time, and what that was when it entered, in nanoseconds. */
+  clockid_t cpu_clock = {};
+  int64_t entered_ns = 0;
 };
 
 class Sessions {
@@ -62,6 +65,13 @@ class Sessions {
    * pending. `-ESRCH` for no session.
    */
   int signal(uint32_t session, int number);
+  /**
+   * Nanoseconds of CPU time that its threads, also those that have left, have used since each
+   * entered: 0 or `-ESRCH`.
+   */
+  int cputime(uint32_t session, int64_t& used_ns);
+  /** 1 if every thread of it is in a wait that a wake ends, else 0; `-ESRCH` for no session. */
+  int waiting(uint32_t session);
   /** From here on the descriptor is readable while a signal of its mask is pending. */
   void attach(SignalDescriptor& descriptor);
   void detach(SignalDescriptor& descriptor);
@@ -84,10 +94,14 @@ class Sessions {
     bool woken = false;
     /** Bit n−1 for signal n. */
     uint32_t pending = 0;
+    /** CPU time of the threads that have left, in nanoseconds. */
+    int64_t left_ns = 0;
     std::vector<SignalDescriptor*> signal_descriptors;
   };
 
   void leave_locked(Member& member);
+  /** CPU time of a thread that has not ended, in nanoseconds. */
+  int64_t now_ns(const Member& member);
   /** Makes it readable; with an edge, each time. */
   void raise(const SignalDescriptor& descriptor);
   /** Makes it unreadable. */

@@ -1,10 +1,12 @@
 #include "syscalls.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -18,6 +20,11 @@ namespace sandpoll::os {
 namespace {
 
 long result(long value) { return value < 0 ? -errno : value; }
+
+// The same on every architecture, and not in every machine's headers.
+constexpr long kLandlockCreateRuleset = 444;
+constexpr long kLandlockAddRule = 445;
+constexpr long kLandlockRestrictSelf = 446;
 
 }  // namespace
 
@@ -131,6 +138,32 @@ long fstat(int fd, struct stat* status) { return result(::fstat(fd, status)); }
 
 long open(const char* path, int flags) { return result(::open(path, flags)); }
 
+long prctl(int option, unsigned long value) { return result(::prctl(option, value, 0, 0, 0)); }
+
+long setrlimit(int resource, const rlimit& limit) {
+  return result(::syscall(SYS_prlimit64, 0, resource, &limit, nullptr));
+}
+
+long landlock_create_ruleset(const void* attributes, size_t size, unsigned flags) {
+  return result(::syscall(kLandlockCreateRuleset, attributes, size, flags));
+}
+
+long landlock_add_rule(int ruleset, int type, const void* rule, unsigned flags) {
+  return result(::syscall(kLandlockAddRule, ruleset, type, rule, flags));
+}
+
+long landlock_restrict_self(int ruleset, unsigned flags) {
+  return result(::syscall(kLandlockRestrictSelf, ruleset, flags));
+}
+
+long seccomp(unsigned operation, unsigned flags, const void* arguments) {
+  return result(::syscall(SYS_seccomp, operation, flags, arguments));
+}
+
+long gettid() { return result(::syscall(SYS_gettid)); }
+
+long getpid() { return result(::syscall(SYS_getpid)); }
+
 long getfl(int fd) { return result(::fcntl(fd, F_GETFL)); }
 
 long dup(int fd) { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
@@ -140,6 +173,8 @@ long close(int fd) { return result(::close(fd)); }
 long clock_gettime(clockid_t clock, timespec* time) { return result(::clock_gettime(clock, time)); }
 
 long clock_getres(clockid_t clock, timespec* time) { return result(::clock_getres(clock, time)); }
+
+long getcpuclockid(clockid_t* clock) { return -::pthread_getcpuclockid(::pthread_self(), clock); }
 
 long getrandom(void* buffer, size_t length) { return result(::getrandom(buffer, length, 0)); }
 

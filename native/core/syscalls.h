@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -76,11 +77,21 @@ long fionread(int fd, int* bytes);
 long isatty(int fd);
 long fstat(int fd, struct stat* status);
 long open(const char* path, int flags);
+long prctl(int option, unsigned long value);
+long setrlimit(int resource, const rlimit& limit);
+long landlock_create_ruleset(const void* attributes, size_t size, unsigned flags);
+long landlock_add_rule(int ruleset, int type, const void* rule, unsigned flags);
+long landlock_restrict_self(int ruleset, unsigned flags);
+long seccomp(unsigned operation, unsigned flags, const void* arguments);
+long gettid();
+long getpid();
 long getfl(int fd);
 long dup(int fd);
 long close(int fd);
 long clock_gettime(clockid_t clock, timespec* time);
 long clock_getres(clockid_t clock, timespec* time);
+/** The clock of the calling thread's CPU time, which any thread of the process can read. */
+long getcpuclockid(clockid_t* clock);
 long getrandom(void* buffer, size_t length);
 long sched_yield();
 /** Makes the calling thread one that can be woken, until `forbid_wake`. */
@@ -129,11 +140,20 @@ struct Syscalls {
   decltype(os::isatty)* isatty = os::isatty;
   decltype(os::fstat)* fstat = os::fstat;
   decltype(os::open)* open = os::open;
+  decltype(os::prctl)* prctl = os::prctl;
+  decltype(os::setrlimit)* setrlimit = os::setrlimit;
+  decltype(os::landlock_create_ruleset)* landlock_create_ruleset = os::landlock_create_ruleset;
+  decltype(os::landlock_add_rule)* landlock_add_rule = os::landlock_add_rule;
+  decltype(os::landlock_restrict_self)* landlock_restrict_self = os::landlock_restrict_self;
+  decltype(os::seccomp)* seccomp = os::seccomp;
+  decltype(os::gettid)* gettid = os::gettid;
+  decltype(os::getpid)* getpid = os::getpid;
   decltype(os::getfl)* getfl = os::getfl;
   decltype(os::dup)* dup = os::dup;
   decltype(os::close)* close = os::close;
   decltype(os::clock_gettime)* clock_gettime = os::clock_gettime;
   decltype(os::clock_getres)* clock_getres = os::clock_getres;
+  decltype(os::getcpuclockid)* getcpuclockid = os::getcpuclockid;
   decltype(os::getrandom)* getrandom = os::getrandom;
   decltype(os::sched_yield)* sched_yield = os::sched_yield;
   decltype(os::ignore_sigpipe)* ignore_sigpipe = os::ignore_sigpipe;

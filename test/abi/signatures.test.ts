@@ -52,6 +52,9 @@ const SANDPOLL = `
   recvmsg(i32,i32,i32,i32) sendmsg(i32,i32,i32,i32)
   getsockopt(i32,i32,i32,i32,i32) setsockopt(i32,i32,i32,i32,i32)`;
 
+/** wasi-threads (abi.md §5). */
+const WASI = 'thread-spawn(i32)';
+
 /** What AssemblyScript's runtime imports. */
 const ENV = `
   abort(i32,i32,i32,i32)->() seed()->(f64) trace(i32,i32,f64,f64,f64,f64,f64)->()`;
@@ -76,6 +79,7 @@ test('the specification has 46 functions', () => {
 test.each([
   ['wasi_snapshot_preview1', `${PREVIEW1} ${WASMEDGE}`],
   ['sandpoll', SANDPOLL],
+  ['wasi', WASI],
   ['env', ENV],
 ])('%s provides exactly the functions of its specification', (module, specification) => {
   expect(provided(module).toSorted()).toEqual(words(specification).toSorted());

@@ -3,7 +3,10 @@ import { mkdirSync } from 'node:fs';
 import { BenchError } from './processes.js';
 import { HOST, program, source } from './servers.js';
 
-const FLAGS = ['-std=gnu17', '-O2', '-Wall', '-Wextra', '-Werror'];
+const FLAGS = ['-std=gnu17', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread'];
+
+/** Those that run in as many threads, besides the one that runs once. */
+const threaded: Readonly<Record<string, string>> = { 'echo-2': 'echo', 'http-2': 'http' };
 
 const programs: Readonly<Record<string, readonly string[]>> = {
   pin: ['pin.c'],
@@ -12,12 +15,14 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   http: ['http.c', 'request.c'],
   udp: ['udp.c'],
   proxy: ['proxy.c'],
+  pipeline: ['pipeline.c', 'pipeline_work.c'],
   load: [
     'load.c',
     'load_options.c',
     'load_closed.c',
     'load_paced.c',
     'load_protocol.c',
+    'pipeline_work.c',
     'histogram.c',
   ],
 };
@@ -41,6 +46,10 @@ export const buildC = (clang: boolean): void => {
   mkdirSync(program(''), { recursive: true });
   for (const [name, sources] of Object.entries(programs)) {
     run('gcc', [...FLAGS, '-o', program(name), ...sources.map(source)], sources);
+  }
+  for (const [name, once] of Object.entries(threaded)) {
+    const sources = programs[once] ?? [];
+    run('gcc', [...FLAGS, '-DTHREADS=2', '-o', program(name), ...sources.map(source)], sources);
   }
   for (const name of clang ? guests : []) {
     const sources = (programs[name] ?? []).map(source);

@@ -1,4 +1,4 @@
-import { BenchError, runToEnd, type Running } from './processes.js';
+import { BenchError, runToEnd, type Core, type Running } from './processes.js';
 import { program } from './servers.js';
 import type { Workload } from './workloads.js';
 
@@ -24,7 +24,7 @@ export const runLoad = async (
   workload: Workload,
   server: Running,
   { warmupMs, durationMs }: Times,
-  core: number | undefined,
+  core: Core,
 ): Promise<LoadReport> => {
   const flags = {
     mode: workload.protocol === 'proxy' ? 'echo' : workload.protocol,

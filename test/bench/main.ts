@@ -1,14 +1,21 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release } from 'node:os';
 import { buildC, findClang } from './build.js';
 import { measureIdle } from './idle.js';
+import { chooseCores, describeMachine, together } from './machine.js';
 import { measureWorkload } from './measure.js';
 import { NGINX, nginxServer } from './nginx.js';
 import { FULL, parseOptions, QUICK, USAGE, type Options, type Plan } from './options.js';
 import { drawCurve } from './plot.js';
 import { BenchError, killAll, type Cores } from './processes.js';
 import { curveLines, formatCurve, formatTable, makeRow, type Costs, type Row } from './report.js';
-import { C_IN_WASM, plotFile, reference, serversOf, type Extras, type Server } from './servers.js';
+import {
+  C_IN_WASM,
+  plotFile,
+  referenceOf,
+  serversOf,
+  type Extras,
+  type Server,
+} from './servers.js';
 import { measureNode, measureStartup, type Startup } from './startup.js';
 import { CURVE, workloads, type Workload } from './workloads.js';
 
@@ -27,19 +34,6 @@ const tell = (line: string): void => void process.stderr.write(`${line}\n`);
 const hardNofile = (): number => {
   const found = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
   return found?.[1] === 'unlimited' ? Infinity : Number(found?.[1]);
-};
-
-/** The first two cores that this process may use: one for the server, one for the load. */
-const chooseCores = (): Cores => {
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const list = /^Cpus_allowed_list:\s+(.*)$/m.exec(status)?.[1] ?? '';
-  const cores = list.split(',').flatMap((range) => {
-    const [first, last = first] = range.split('-').map(Number) as [number, number?];
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
-  if (cores.length >= 2) return { server: cores[0], load: cores[1] };
-  tell('there is only one core: server and load share it, and latencies mean little');
-  return { server: undefined, load: undefined };
 };
 
 /** Why a server that is known is not in the tables of this machine. */
@@ -97,13 +91,6 @@ const once = <T>(measure: (server: Server, workload: Workload) => Promise<T>) =>
   };
 };
 
-const describeMachine = (cores: Cores): string => {
-  const load = loadavg()[0]?.toFixed(2);
-  const pins = `server on core ${cores.server ?? 'any'}, load on core ${cores.load ?? 'any'}`;
-  const cpu = cpus()[0]?.model ?? 'unknown CPU';
-  return `Node ${process.versions.node}, Linux ${release()}, ${cpu}, load ${load}; ${pins}\n`;
-};
-
 /** Measures one job after the other; `done` gets the rows of each. */
 const runJobs = async (
   jobs: readonly Job[],
@@ -122,7 +109,7 @@ const runJobs = async (
       idleBytes:
         workload.idle > 0 && !workload.watched ? await idleOf(server, workload) : undefined,
     });
-    const c = reference[workload.protocol];
+    const c = referenceOf(workload);
     const ofC = await costsOf(c);
     const costs = new Map<string, Costs>();
     for (const server of servers) {
@@ -133,7 +120,8 @@ const runJobs = async (
         node,
       });
     }
-    const measured = await measureWorkload({ workload, plan, cores }, c, servers);
+    const where = workload.workers === undefined ? cores : together(cores);
+    const measured = await measureWorkload({ workload, plan, cores: where }, c, servers);
     const rows = measured.flatMap((one) => {
       const found = costs.get(one.server);
       return found ? [makeRow(workload, one, found)] : [];

@@ -12,10 +12,13 @@ export class BenchError extends Error {
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
-/** Which core runs the server and which the load; undefined leaves it to the kernel. */
+/** A core by its number, several with commas between, or any. */
+export type Core = number | string | undefined;
+
+/** Which core runs the server and which the load. */
 export interface Cores {
-  readonly server: number | undefined;
-  readonly load: number | undefined;
+  readonly server: Core;
+  readonly load: Core;
 }
 
 export const ANY_CORE: Cores = { server: undefined, load: undefined };
@@ -41,7 +44,7 @@ export const killAll = (): void => {
 };
 
 /** Runs a command on one core, or anywhere, so that it ends when we do. */
-const spawnOn = (cpu: number | undefined, command: readonly string[]): Child => {
+const spawnOn = (cpu: Core, command: readonly string[]): Child => {
   const child = spawn(program('pin'), [cpu === undefined ? '-' : `${cpu}`, ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -142,10 +145,7 @@ export const startServer = async (server: Server, cores = ANY_CORE): Promise<Run
 };
 
 /** Runs a command to its end and returns its stdout; anything but status 0 is an error. */
-export const runToEnd = async (
-  cpu: number | undefined,
-  command: readonly string[],
-): Promise<string> => {
+export const runToEnd = async (cpu: Core, command: readonly string[]): Promise<string> => {
   const child = spawnOn(cpu, command);
   const stderr = collect(child.stderr, STDERR_KEPT);
   const stdout = collect(child.stdout);

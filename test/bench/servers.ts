@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Protocol, Workload } from './workloads.js';
+import { WORKERS, type Protocol, type Workload } from './workloads.js';
 
 /** How a server is started. */
 export interface Server {
@@ -32,11 +32,12 @@ export const UPSTREAM = '{upstream}';
 export const C_IN_WASM = 'c-in-wasm';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
-const benchFile = (name: string): string => `${root}test/bench/${name}`;
+export const benchFile = (name: string): string => `${root}test/bench/${name}`;
 
 /** The C programs, built by `buildC`. */
 export const program = (name: string): string => benchFile(`build/${name}`);
 export const source = (name: string): string => benchFile(`c/${name}`);
+export const exampleFile = (name: string): string => `${root}examples/${name}`;
 export const plotFile = (name: string): string => benchFile(`plots/${name}`);
 export const HOST = `${root}dist/cli/main.cjs`;
 
@@ -63,7 +64,7 @@ const guest = (
   options: readonly string[] = LISTEN_TCP,
   args: readonly string[] = [],
 ): Server => {
-  const file = `${root}examples/${wasm}`;
+  const file = exampleFile(wasm);
   return {
     name,
     command: inSandbox(options, file, args),
@@ -77,6 +78,16 @@ const cInWasm = (file: string, args: readonly string[] = []): Server => ({
   command: inSandbox(['--allow-net=127.0.0.1'], program(`${file}.wasm`), args),
 });
 
+/** The guests of examples/tutorial-pipeline: one for I/O, one that processes, as in C. */
+const pipeline = (name: string): Server => ({
+  name,
+  command: [process.execPath, HOST, 'pipeline', benchFile('pipeline.toml')],
+  needs: {
+    file: `${root}examples/tutorial-pipeline/build/tutorial-pipeline-io.wasm`,
+    madeBy: 'npm run build',
+  },
+});
+
 const node = (file: string, args: readonly string[] = []): Server => ({
   name: 'node',
   command: [process.execPath, benchFile(`node-${file}.mjs`), ...args],
@@ -85,12 +96,36 @@ const node = (file: string, args: readonly string[] = []): Server => ({
 const cEcho: Server = { name: 'c-epoll-lt', command: [program('echo'), 'lt'] };
 
 /** The C servers that the others are compared with: they bracket every measurement. */
-export const reference: Readonly<Record<Protocol, Server>> = {
+const reference: Readonly<Record<Protocol, Server>> = {
   echo: cEcho,
   http: { name: 'c-http', command: [program('http')] },
   udp: { name: 'c-udp', command: [program('udp')] },
   proxy: { name: 'c-proxy', command: [program('proxy'), UPSTREAM], upstream: cEcho },
+  lines: { name: 'c-threads', command: [program('pipeline')] },
 };
+
+/** C in two threads, each with a listener of its own (SO_REUSEPORT). */
+const threads: Readonly<Partial<Record<Protocol, Server>>> = {
+  echo: { name: 'c-2-threads', command: [program('echo-2'), 'lt'] },
+  http: { name: 'c-http-2-threads', command: [program('http-2')] },
+};
+
+const withWorkers = (protocol: Protocol): readonly Server[] => {
+  const [epoll, poll] =
+    protocol === 'echo'
+      ? ['echo/build/echo-lt.wasm', 'echo/build/echo-poll.wasm']
+      : ['http/build/http.wasm', 'http/build/http-poll.wasm'];
+  const workers = ['--workers', `${WORKERS}`, ...LISTEN_TCP];
+  return [
+    guest('guest-exclusive', epoll, workers),
+    guest('guest-reuseport', epoll, ['--share=reuseport', ...workers]),
+    guest('guest-poll-exclusive', poll, workers),
+  ];
+};
+
+/** What a workload's servers are compared with. */
+export const referenceOf = ({ protocol, workers }: Workload): Server =>
+  (workers === undefined ? undefined : threads[protocol]) ?? reference[protocol];
 
 const all = (protocol: Protocol): readonly Server[] => {
   switch (protocol) {
@@ -126,16 +161,19 @@ const all = (protocol: Protocol): readonly Server[] => {
         cInWasm('proxy', [UPSTREAM]),
         node('proxy', [UPSTREAM]),
       ].map((server) => ({ ...server, upstream: cEcho }));
+    case 'lines':
+      return [pipeline('guest-pipeline')];
   }
 };
 
 const CURVE = new Set(['c-epoll-lt', 'c-poll', 'guest-epoll', 'guest-poll', C_IN_WASM]);
 
 /** The servers of a workload, in the order of the table; the reference comes first. */
-export const serversOf = (
-  { protocol, watched }: Workload,
-  { nginx, clang }: Extras,
-): readonly Server[] =>
-  [reference[protocol], ...all(protocol), ...(nginx && protocol === 'http' ? [nginx] : [])]
+export const serversOf = (workload: Workload, { nginx, clang }: Extras): readonly Server[] => {
+  const { protocol, watched, workers } = workload;
+  const first = referenceOf(workload);
+  if (workers !== undefined) return [first, ...withWorkers(protocol)];
+  return [first, ...all(protocol), ...(nginx && protocol === 'http' ? [nginx] : [])]
     .filter(({ name }) => clang || name !== C_IN_WASM)
     .filter(({ name }) => watched === undefined || CURVE.has(name));
+};

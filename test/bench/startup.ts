@@ -23,6 +23,7 @@ const question: Readonly<Record<Protocol, string>> = {
   http: 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
   udp: 'hello',
   proxy: 'hello',
+  lines: 'hello\n',
 };
 
 const expected: Readonly<Record<Protocol, RegExp>> = {
@@ -30,6 +31,7 @@ const expected: Readonly<Record<Protocol, RegExp>> = {
   http: /^H/,
   udp: /^h/,
   proxy: /^h/,
+  lines: /^[0-9a-f]{64} hello\n/,
 };
 
 const firstStreamAnswer = async (port: number, bytes: string): Promise<Buffer> => {

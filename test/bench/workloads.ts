@@ -1,4 +1,4 @@
-export type Protocol = 'echo' | 'http' | 'udp' | 'proxy';
+export type Protocol = 'echo' | 'http' | 'udp' | 'proxy' | 'lines';
 
 /** What the load generator does. */
 export interface Workload {
@@ -13,6 +13,8 @@ export interface Workload {
   readonly payloadBytes: number;
   /** Requests a second in all, sent when they are due and not when answers come; 0: closed loop. */
   readonly rate: number;
+  /** Servers of several threads or instances, on the cores of the load; 1 unless said. */
+  readonly workers?: number;
   /** Of the curve: the descriptors that the server watches, besides its listener. */
   readonly watched?: number;
   /** What the bracketing runs of the C reference do, where it is not the same. */
@@ -29,6 +31,9 @@ const idleFor = (nofile: number, active: number): number =>
   nofile >= IDLE + active + DESCRIPTORS_SPARE ? IDLE : IDLE_WHERE_FEW;
 
 const PLAIN = { connections: 64, idle: 0, depth: 1, payloadBytes: 64, rate: 0 } as const;
+
+/** How many the C programs in threads have. */
+export const WORKERS = 2;
 
 const CURVE_ACTIVE = 64;
 const CURVE_WATCHED = [100, 300, 1_000, 3_000, 10_000] as const;
@@ -60,8 +65,12 @@ export const workloads = (nofile: number): readonly Workload[] => [
   { ...PLAIN, name: 'echo-64@10k/s', protocol: 'echo', rate: 10_000 },
   { ...PLAIN, name: 'http-64', protocol: 'http' },
   { ...PLAIN, name: 'http-64x16', protocol: 'http', depth: 16 },
+  { ...PLAIN, name: 'echo-64-workers', protocol: 'echo', workers: WORKERS },
+  { ...PLAIN, name: 'http-64-workers', protocol: 'http', workers: WORKERS },
   { ...PLAIN, name: 'udp-1', protocol: 'udp', connections: 1 },
   { ...PLAIN, name: 'udp-64', protocol: 'udp' },
   { ...PLAIN, name: 'proxy-64', protocol: 'proxy', payloadBytes: 16_384 },
+  { ...PLAIN, name: 'lines-64', protocol: 'lines', payloadBytes: 128 },
+  { ...PLAIN, name: 'lines-64x16', protocol: 'lines', payloadBytes: 128, depth: 16 },
   ...curve(nofile),
 ];

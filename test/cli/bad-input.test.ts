@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { userInfo } from 'node:os';
 
-import { Status } from '#host/cli/run.js';
+import { Status } from '#host/cli/report.js';
 import { describe, expect, test } from 'vitest';
 
 import { type RunOptions, sandpoll } from '../support/cli.js';
@@ -119,7 +119,7 @@ const UNKNOWN: readonly (readonly [fields: string, says: string])[] = [
     './glue.js.f: JavaScript glue or another host must provide it',
   ],
   ['(import "sandpoll" "io_uring" (func))', 'sandpoll.io_uring: no such function here'],
-  ['(import "wasi" "thread-spawn" (func (param i32) (result i32)))', 'build it without threads'],
+  ['(import "wasi" "thread-spawn" (func (param i32) (result i32)))', '--shared-memory'],
   ['(import "wasix_32v1" "epoll_create" (func))', 'wasix_32v1.epoll_create: '],
   [
     '(import "wasi_snapshot_preview1" "sock_bind" (func (param i32 i32) (result i32)))',
@@ -221,6 +221,7 @@ const USAGE: readonly (readonly [args: readonly string[], says: string])[] = [
     '--max-memory 64Mib2: not a number with a unit; write it as in --max-memory 64MiB',
   ],
   [['--max-fds', '2', 'x.wasm'], '--max-fds 2: must be from 3 to 1048576'],
+  [['--max-threads', '0', 'x.wasm'], '--max-threads 0: must be from 1 to 1024'],
   [['--timeout', '5', 'x.wasm'], '--timeout 5: the unit is missing; write it as in --timeout 2s'],
   [
     ['--trace=sock,disk', 'x.wasm'],

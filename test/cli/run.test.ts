@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { readFileSync } from 'node:fs';
 
-import { Status } from '#host/cli/run.js';
+import { Status } from '#host/cli/report.js';
 import { describe, expect, test } from 'vitest';
 
 import { sandpoll } from '../support/cli.js';

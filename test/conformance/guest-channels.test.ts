@@ -259,6 +259,47 @@ describe('a descriptor that is passed', () => {
       { limits: { fds: 7 } },
     ));
 
+  test('B30: holds up nobody but those behind it: a full table still hears messages without', () =>
+    withTwo(
+      async (a, b) => {
+        const event = await opened(a, 'eventfd', 6, EFD_NONBLOCK);
+        await opened(b, 'eventfd', 0, 0);
+        expect(await receive(b, CHANNEL)).toBe(-AGAIN);
+        await send(a, CHANNEL, 'an answer');
+        await send(a, CHANNEL, 'it', event);
+        await send(a, CHANNEL, 'behind it');
+        expect(await message(b)).toEqual({ text: 'an answer', passed: -1, flags: 0 });
+        for (let i = 0; i < 2; i++) expect(await receive(b, CHANNEL)).toBe(-MFILE);
+        await a.call('fd_close', CHANNEL);
+        expect(await receive(b, CHANNEL)).toBe(-MFILE);
+        await b.call('fd_close', 6);
+        expect(await message(b)).toMatchObject({ text: 'it', passed: 6 });
+        expect(await message(b)).toMatchObject({ text: 'behind it', passed: -1 });
+        expect(await receive(b, CHANNEL)).toBe(-PIPE);
+      },
+      { limits: { fds: 7 } },
+    ));
+
+  test('B30: and a blocking one waits there for a message without', () =>
+    withTwo(
+      async (a, b, { b: local }) => {
+        await opened(b, 'eventfd', 0, 0);
+        expect(await b.call('fd_fdstat_set_flags', CHANNEL, 0)).toBe(0);
+        const heard = local.reported();
+        const outs = [OUT, OUT + 8, OUT + 16];
+        await b.calls(iovecs(IOVS, [[0x1_1000, 64]]));
+        const waiting = b.calls([
+          ['trace', 0, 0],
+          ['channel_recv', CHANNEL, IOVS, 1, ...outs],
+        ]);
+        await heard;
+        await send(a, CHANNEL, 'an answer');
+        expect(await waiting).toEqual([0, 0]);
+        expect(await b.u32(OUT)).toBe(9);
+      },
+      { limits: { fds: 7 } },
+    ));
+
   test('never received, is closed with the channel', () =>
     withTwo(async (a, b) => {
       const { fd, peer } = await a.accept();

@@ -67,3 +67,16 @@ test('the HTTP server of the benchmark, unchanged', async () => {
   expect(answer.match(/^Hello from inside the sandbox\.$/gm)).toHaveLength(2);
   client.close();
 });
+
+test('threads are joined, lock, wait for conditions, and have an errno each', async () => {
+  await withFiles({}, async (folder) => {
+    compileC(['test/guests/c/threads/threads.c'], `${folder}/threads`);
+    for (const [file = '', ...args] of [
+      [`${folder}/threads`],
+      guestCommand('test/guests/c/threads/threads.wasm'),
+    ]) {
+      const { status, stderr } = spawnSync(file, args, { cwd: ROOT, encoding: 'utf8' });
+      expect([stderr, status]).toEqual(['', 0]);
+    }
+  });
+});

@@ -3,7 +3,7 @@ import { EPOLLIN, EPOLL_CTL_ADD, EpollEvent } from '#host/abi/epoll.js';
 import { Event, Eventtype, Subscription } from '#host/abi/preview1.js';
 import { Errno, LinuxErrno } from '#host/errno.js';
 import { type Fault, injectFaults } from '#host/kernel/inject.js';
-import type { KERNEL_CALLS } from '#host/kernel/kernel.js';
+import type { KERNEL_CALLS } from '#host/kernel/calls.js';
 import { openNativeKernel } from '#host/kernel/native.js';
 import { afterEach, describe, expect, test } from 'vitest';
 

@@ -101,7 +101,6 @@ describe('B16: memories', () => {
     ],
     ['with two', '(memory (export "memory") 1) (memory 1)', /memor/],
     ['with one larger than granted', '(memory (export "memory") 65536)', /memory/],
-    ['importing a shared one', '(import "env" "memory" (memory 1 1 shared))', /shared memory/],
   ])('a module %s is refused in a sentence', async (_what, memory, sentence) => {
     const before = openDescriptors();
     const bytes = wat(`(module ${memory} (func (export "_start")))`);

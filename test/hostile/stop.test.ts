@@ -148,7 +148,7 @@ describe('without help of the driver', () => {
       const timeoutMs = 100;
       const started = performance.now();
       const limited = await startEndless(bytes, timeoutMs);
-      expect(await limited.guest.ended).toEqual({ kind: 'killed', reason: 'timeout' });
+      expect(await limited.guest.ended).toMatchObject({ kind: 'killed', reason: 'timeout' });
       const lasted = performance.now() - started;
       expect(lasted).toBeGreaterThanOrEqual(timeoutMs);
       expect(lasted).toBeLessThan(timeoutMs + BOUND_MS);

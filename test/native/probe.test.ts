@@ -2,14 +2,17 @@ import os from 'node:os';
 
 import { expect, test } from 'vitest';
 
-import { KERNEL_CALLS } from '#host/kernel/kernel.js';
+import { KERNEL_CALLS } from '#host/kernel/calls.js';
+import { CONFINEMENT_CALLS } from '#host/kernel/confine.js';
 import { openNativeKernel } from '#host/kernel/native.js';
 
 const addon = openNativeKernel();
 
-test('the addon provides exactly the calls of the port, and its two probes', () => {
+test('the addon provides exactly the calls of the port, those that confine, and two probes', () => {
   const provided = Object.keys(addon).toSorted();
-  expect(provided).toEqual([...Object.keys(KERNEL_CALLS), 'abiLayout', 'errnoNames'].toSorted());
+  const probes = ['abiLayout', 'errnoNames'];
+  const calls = [...Object.keys(KERNEL_CALLS), ...CONFINEMENT_CALLS];
+  expect(provided).toEqual([...calls, ...probes].toSorted());
 });
 
 test('errnoNames agrees with the constants that Node knows', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { KERNEL_CALLS, SOCKADDR_BYTES, type Kernel } from '#host/kernel/kernel.js';
+import { KERNEL_CALLS } from '#host/kernel/calls.js';
+import { type Kernel, SOCKADDR_BYTES } from '#host/kernel/kernel.js';
 import { openNativeKernel } from '#host/kernel/native.js';
 
 import {

@@ -9,7 +9,7 @@ import {
   parseListen,
   parseNetRule,
 } from '#host/index.js';
-import { type Guest, startGuest } from '#host/guest.js';
+import { type Guest, type Isolation, startGuest } from '#host/guest.js';
 import type { Limits } from '#host/grants.js';
 import type { Outcome } from '#host/trap.js';
 import { expect } from 'vitest';
@@ -37,8 +37,11 @@ export interface DrivenOptions {
   readonly net?: NetGrants;
   readonly resolve?: readonly string[];
   readonly limits?: Partial<Limits>;
+  readonly isolate?: Isolation;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether its calls are counted. */
+  readonly metered?: boolean;
   /** The first is descriptor 4; the connection that drives the guest comes after the last. */
   readonly channels?: Readonly<Record<string, ChannelEnd>>;
 }
@@ -211,7 +214,9 @@ export async function startDriven(options: DrivenOptions = {}): Promise<Local> {
     bytes: driverModule(shape, memory),
     name: 'driver.wasm',
     listen: [parseListen('127.0.0.1:0')],
+    metered: options.metered ?? false,
     channels: options.channels ?? {},
+    isolate: options.isolate ?? 'thread',
     grants: {
       ...NO_GRANTS,
       args,

@@ -1,7 +1,7 @@
 /** Guests run as a user runs them: the built command line, as a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -45,9 +45,12 @@ export class GuestProcess {
     return this.stderr.match(/^\w+(?=\()/gmu) ?? [];
   }
 
-  /** How many descriptors its process has open. */
+  /** How many descriptors its process has open, and that of the guest if it has its own. */
   countDescriptors(): number {
-    return readdirSync(`/proc/${this.#child.pid}/fd`).length;
+    const { pid } = this.#child;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+    const pids = [String(pid), ...children.filter(Boolean)];
+    return pids.reduce((count, each) => count + readdirSync(`/proc/${each}/fd`).length, 0);
   }
 
   /** Ends it with a signal, if it has not ended by itself; the promise is of its exit status. */
@@ -84,8 +87,15 @@ class Output {
   }
 }
 
+/**
+ * `SANDPOLL_TEST_ISOLATE=process npx vitest run test/examples` runs the examples in the other tier
+ * of isolation.
+ */
+const { SANDPOLL_TEST_ISOLATE: tier } = process.env;
+const isolate = tier === undefined ? [] : [`--isolate=${tier}`];
+
 function start(args: readonly string[]): ChildProcess {
-  const command = ['dist/cli/main.cjs', 'run', ...args];
+  const command = ['dist/cli/main.cjs', 'run', ...isolate, ...args];
   return spawn(process.execPath, command, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 

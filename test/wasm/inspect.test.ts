@@ -122,11 +122,22 @@ describe('what is told of a module', () => {
     expect(shown).toContain('no       tag tag: (i32)');
   });
 
-  test('a shared memory is not provided', () => {
-    const shared = `(module (import "env" "memory" (memory 1 2 shared)) (func (export "_start")))`;
-    expect(problems(shared)).toEqual([
-      'guest.wasm needs memory of module env, which nothing here provides',
-    ]);
+  test('threads need a shared memory, and an entry to begin with', () => {
+    const spawn = '(import "wasi" "thread-spawn" (func (param i32) (result i32)))';
+    const shared = '(import "env" "memory" (memory 1 2 shared))';
+    const entry = (params: string) => `(func (export "wasi_thread_start") (param ${params}))`;
+    const withParts = (...parts: string[]): string =>
+      `(module ${parts.join('\n')} (func (export "_start")))`;
+    expect(problems(withParts(shared))).toEqual([]);
+    expect(problems(withParts(spawn, shared, entry('i32 i32')))).toEqual([]);
+    const [unshared] = problems(
+      withParts(spawn, '(memory (export "memory") 1 2)', entry('i32 i32')),
+    );
+    expect(unshared).toContain('imports no shared memory');
+    for (const wrong of ['', entry('i32')]) {
+      const [unstarted] = problems(withParts(spawn, shared, wrong));
+      expect(unstarted).toContain('exports no wasi_thread_start(i32, i32)');
+    }
   });
 
   test('memory beyond what is given by default calls for --max-memory', () => {

@@ -31,7 +31,7 @@ export class Server extends TcpListener {
 
   /** Accepts those who have just connected, then nobody, and ends every connection. */
   drain(): void {
-    this.onEvents(Events.IN);
+    this.acceptAll();
     this.close();
     for (let slot = 0; slot < this.loop.slotCount; slot++) {
       const handler = this.loop.handlerAt(slot);

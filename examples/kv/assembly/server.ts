@@ -2,7 +2,6 @@
 
 import {
   EventLoop,
-  Events,
   Poller,
   TcpListener,
   args,
@@ -59,7 +58,7 @@ export class Server extends TcpListener {
    * once the commands that have arrived are answered.
    */
   drain(): void {
-    this.onEvents(Events.IN);
+    this.acceptAll();
     this.close();
     this.sweeper.retire();
     for (let slot = 0; slot < this.loop.slotCount; slot++) {

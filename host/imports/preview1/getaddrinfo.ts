@@ -145,17 +145,18 @@ function lookUp(
 function writeNode(sandbox: Sandbox, at: number, record: Uint8Array): number {
   const { memory } = sandbox;
   if (!memory.fits(at, Addrinfo.SIZE)) return -LinuxErrno.FAULT;
-  const { view } = memory;
-  const sockaddrAt = Addrinfo.addr.get(view, at);
+  const sockaddrAt = Addrinfo.addr.get(memory.view, at);
   if (!memory.fits(sockaddrAt, Sockaddr.SIZE)) return -LinuxErrno.FAULT;
   const address = record.subarray(RECORD_ADDRESS, RECORD_ADDRESS + SOCKADDR_BYTES);
   const ip = sockaddrIpBytes(address);
   const dataBytes = 2 + ip.length;
-  const says = Sockaddr.dataLen.get(view, sockaddrAt);
+  const says = Sockaddr.dataLen.get(memory.view, sockaddrAt);
   const room = says === CRATE_SAYS_BYTES ? CRATE_HAS_BYTES : says;
-  const dataAt = Sockaddr.data.get(view, sockaddrAt);
+  const dataAt = Sockaddr.data.get(memory.view, sockaddrAt);
   if (dataBytes > room) return -LinuxErrno.INVAL;
   if (!memory.fits(dataAt, dataBytes)) return -LinuxErrno.FAULT;
+  // Not before: another thread may have grown the memory, and with it what fits.
+  const { view } = memory;
   const inet4 = sockaddrFamily(address) === AF_INET;
   const family = inet4 ? AddressFamily.INET4 : AddressFamily.INET6;
   const [type, , , , protocol] = record;

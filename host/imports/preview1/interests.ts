@@ -4,13 +4,20 @@
  * The kernel's interest list is kept from call to call, and follows the subscriptions by their
  * difference: the same subscriptions cost no `epoll_ctl`. An interest that nobody subscribes to
  * any more stays until it fires, or its descriptor closes. All of this is an optimisation:
- * registrations are level-triggered, so it never shows.
+ * registrations are level-triggered, so it never shows. Only a listener that guests share is not
+ * reported to all of them, for one alone can accept a connection (EPOLLEXCLUSIVE).
  *
  * Each registration carries its handle, by which an orphan is known: an interest that cannot be
  * removed, since its descriptor is closed here and its file is open elsewhere (`epoll(7)`, Q6).
  */
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from '../../abi/epoll.js';
-import { Kind } from '../../descriptors.js';
+import {
+  EPOLLEXCLUSIVE,
+  EPOLLRDHUP,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+} from '../../abi/epoll.js';
+import { Access, Kind } from '../../descriptors.js';
 import { LinuxErrno } from '../../errno.js';
 import type { Handle } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
@@ -18,6 +25,12 @@ import { NONE, Subscriptions } from './subscriptions.js';
 
 /** What stands behind an event of the kernel. */
 export const Claim = { SUBSCRIBED: 0, STALE: 1, ORPHANED: 2 } as const;
+
+/**
+ * How often a shared listener is reported before others have their turn: of the guests that sleep,
+ * Linux wakes the one that has watched it for longest.
+ */
+const REPORTS_PER_TURN = 8;
 
 export class InterestCache {
   readonly #sandbox: Sandbox;
@@ -33,6 +46,7 @@ export class InterestCache {
    */
   readonly immediate = new Map<number, number>();
   #knownChanges = 0;
+  #sharedReports = 0;
 
   constructor(sandbox: Sandbox) {
     this.#sandbox = sandbox;
@@ -64,16 +78,23 @@ export class InterestCache {
   /** Whose event of the kernel this is; a stale interest is dropped. */
   claim(fd: number, handle: Handle): number {
     if (this.#events[fd] === 0 || this.#handles[fd] !== handle) return Claim.ORPHANED;
-    if (this.subscriptions.first[fd] !== NONE) return Claim.SUBSCRIBED;
-    this.#drop(fd);
-    return Claim.STALE;
+    if (this.subscriptions.first[fd] === NONE) {
+      this.#drop(fd);
+      return Claim.STALE;
+    }
+    const events = this.#events[fd];
+    if ((events & EPOLLEXCLUSIVE) !== 0 && ++this.#sharedReports % REPORTS_PER_TURN === 0) {
+      this.#events[fd] = this.#watch(fd, handle, events) < 0 ? 0 : events;
+      this.subscriptions.touched.push(fd);
+    }
+    return Claim.SUBSCRIBED;
   }
 
   /** Begins anew with an epoll that has only what is subscribed to; 0, or minus a Linux errno. */
   rebuild(): number {
     const { kernel } = this.#sandbox;
     const { first, touched } = this.subscriptions;
-    if (this.epoll >= 0) kernel.close(this.epoll);
+    this.close();
     this.#events.fill(0);
     this.immediate.clear();
     touched.length = 0;
@@ -83,6 +104,12 @@ export class InterestCache {
       if (index !== NONE) this.#register(fd);
     });
     return 0;
+  }
+
+  /** Closes the epoll. */
+  close(): void {
+    if (this.epoll >= 0) this.#sandbox.kernel.close(this.epoll);
+    this.epoll = NONE;
   }
 
   #drop(fd: number): void {
@@ -108,25 +135,23 @@ export class InterestCache {
 
   /** Makes the kernel's interest in a descriptor what its subscriptions ask for. */
   #register(fd: number): void {
-    const { kernel, descriptors } = this.#sandbox;
-    const events = this.subscriptions.wanted(fd);
-    const known = this.#events[fd];
-    if (events === 0) {
+    const { descriptors } = this.#sandbox;
+    const wanted = this.subscriptions.wanted(fd);
+    if (wanted === 0) {
       this.immediate.delete(fd);
       return;
     }
-    if (descriptors.kind(fd) === Kind.FREE) {
+    const kind = descriptors.kind(fd);
+    if (kind === Kind.FREE) {
       this.#refuse(fd, -LinuxErrno.BADF);
       return;
     }
+    if (kind === Kind.LISTENER) descriptors.watchesListener();
     const handle = descriptors.handle(fd);
-    if (known !== events || this.#handles[fd] !== handle) {
-      let op = known === 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-      let result = kernel.epollCtl(this.epoll, op, handle, events, fd, handle);
-      if (result === -LinuxErrno.EXIST || result === -LinuxErrno.NOENT) {
-        op = op === EPOLL_CTL_ADD ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-        result = kernel.epollCtl(this.epoll, op, handle, events, fd, handle);
-      }
+    const shared = (descriptors.access(fd) & Access.SHARED) !== 0;
+    const events = shared ? (wanted & ~EPOLLRDHUP) | EPOLLEXCLUSIVE : wanted;
+    if (this.#events[fd] !== events || this.#handles[fd] !== handle) {
+      const result = this.#watch(fd, handle, events);
       if (result < 0) {
         this.#refuse(fd, result);
         return;
@@ -135,6 +160,20 @@ export class InterestCache {
       this.#events[fd] = events;
     }
     this.immediate.delete(fd);
+  }
+
+  /** Adds the interest, or changes it; an exclusive one is always added anew (`epoll_ctl(2)`). */
+  #watch(fd: number, handle: Handle, events: number): number {
+    const { kernel } = this.#sandbox;
+    const ctl = (op: number): number => kernel.epollCtl(this.epoll, op, handle, events, fd, handle);
+    if ((events & EPOLLEXCLUSIVE) !== 0) {
+      ctl(EPOLL_CTL_DEL);
+      return ctl(EPOLL_CTL_ADD);
+    }
+    const known = this.#events[fd] !== 0;
+    const result = ctl(known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
+    if (result === -LinuxErrno.NOENT) return ctl(EPOLL_CTL_ADD);
+    return result === -LinuxErrno.EXIST ? ctl(EPOLL_CTL_MOD) : result;
   }
 
   /** What epoll will not watch: files are always ready (EPERM), the rest is an error. */

@@ -52,6 +52,7 @@ export class Poll {
   constructor(sandbox: Sandbox) {
     this.#sandbox = sandbox;
     this.#cache = new InterestCache(sandbox);
+    sandbox.whenLeaving(() => this.#cache.close());
     this.#subscriptions = this.#cache.subscriptions;
   }
 
@@ -62,6 +63,7 @@ export class Poll {
     this.#out = out;
     this.#count = count;
     this.#relative = false;
+    this.#sandbox.beforeWait();
     let waitNs = this.#answerAtOnce(0);
     const startNs = this.#relative ? this.#readNs(Clockid.MONOTONIC) : 0;
     for (;;) {

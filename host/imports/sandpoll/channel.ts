@@ -1,5 +1,6 @@
 /** Module `sandpoll`: channels, which hand bytes and descriptors to another guest. */
 import { EPOLLIN, EPOLLOUT } from '../../abi/epoll.js';
+import { MSG_PEEK } from '../../abi/socket.js';
 import { Access, Kind } from '../../descriptors.js';
 import { Errno, LinuxErrno, wasiErrno } from '../../errno.js';
 import type { Handle } from '../../kernel/kernel.js';
@@ -34,6 +35,7 @@ const ACCESS_MASK = Access.READ | Access.WRITE;
 /** `ChannelInfo` of the kernel port: the header, the handle, and Linux's msg_flags. */
 const INFO_BYTES = 12;
 const HEADER_AT = 0;
+const HEADER_BYTES = 4;
 const HANDLE_AT = 4;
 const FLAGS_AT = 8;
 
@@ -46,9 +48,15 @@ function notChannel(kind: number): number {
 }
 
 /** Sends one message; waits for room if the channel is blocking. */
-function send(sandbox: Sandbox, fd: number, count: number, header: number, passed: Handle): number {
+function send(
+  sandbox: Sandbox,
+  fd: number,
+  channel: Handle,
+  count: number,
+  header: number,
+  passed: Handle,
+): number {
   const { kernel, memory, descriptors } = sandbox;
-  const channel = descriptors.handle(fd);
   for (;;) {
     const result = kernel.channelSend(channel, memory.span, memory.iovs, count, header, passed);
     if (result !== AGAIN || descriptors.isNonblocking(fd)) return result;
@@ -74,6 +82,8 @@ const sendRow = imported(
     if (count < 0) return wasiErrno(count);
     const refused = notChannel(descriptors.kind(fd));
     if (refused < 0) return wasiErrno(refused);
+    // Before the other is looked up: a thread may put something else in its place.
+    const channel = descriptors.handle(fd);
     let header = 0;
     let handle = NONE;
     if (passed !== NONE) {
@@ -83,7 +93,7 @@ const sendRow = imported(
       header = kind | (descriptors.access(passed) << ACCESS_SHIFT);
       handle = descriptors.handle(passed);
     }
-    const n = send(sandbox, fd, count, header, handle);
+    const n = send(sandbox, fd, channel, count, header, handle);
     if (n < 0) return wasiErrno(n);
     memory.view.setUint32(at, n, true);
     return Errno.SUCCESS;
@@ -117,12 +127,36 @@ class Receiver {
     }
   }
 
-  /** Opens what came with the message as `claimed`; −1, and the number given back, if nothing. */
+  /**
+   * 0 if the next message brings no descriptor, `full` if it does; or minus an errno. Waits for
+   * the message if `fd` is blocking.
+   */
+  bringsNone(fd: number, full: number): number {
+    const { kernel, descriptors } = this.#sandbox;
+    const channel = descriptors.handle(fd);
+    for (;;) {
+      const result = kernel.recv(channel, this.#infoBytes, HEADER_AT, HEADER_BYTES, MSG_PEEK);
+      if (result === AGAIN && !descriptors.isNonblocking(fd)) {
+        const ready = this.#sandbox.waitReady(channel, EPOLLIN, 0);
+        if (ready < 0) return ready;
+      } else if (result > 0) {
+        return this.#info.getUint32(HEADER_AT, true) === 0 ? 0 : full;
+      } else {
+        return result;
+      }
+    }
+  }
+
+  /**
+   * Opens what came with the message as `claimed`; −1, and the number given back, if nothing.
+   * Without a number what comes is closed: another thread has taken the message looked at.
+   */
   open(claimed: number): number {
-    const { descriptors } = this.#sandbox;
+    const { kernel, descriptors } = this.#sandbox;
     const handle = this.#info.getInt32(HANDLE_AT, true);
-    if (handle < 0) {
-      descriptors.abandon(claimed);
+    if (handle < 0 || claimed === NONE) {
+      if (claimed !== NONE) descriptors.abandon(claimed);
+      else if (handle >= 0) kernel.close(handle);
       return NONE;
     }
     const header = this.#info.getUint32(HEADER_AT, true);
@@ -136,8 +170,9 @@ class Receiver {
 
 /**
  * Receives one message; what does not fit the buffers is lost, and MSG_TRUNC (0x20) told. The
- * descriptor that came with it, blocking at first, or −1. EMFILE, and the message stays where it
- * is, as long as no descriptor is free; EPIPE when the other end is closed and all is read.
+ * descriptor that came with it, blocking at first, or −1. EMFILE, and a message that brings one
+ * stays where it is, as long as no descriptor is free, or no connection more is allowed; EPIPE when
+ * the other end is closed and all is read.
  */
 const recvRow = imported(
   'channel_recv',
@@ -171,11 +206,17 @@ const recvRow = imported(
       const refused = notChannel(descriptors.kind(fd));
       if (refused < 0) return wasiErrno(refused);
       // First, so that nothing is lost on a full table.
-      const claimed = descriptors.claim();
-      if (claimed < 0) return wasiErrno(claimed);
+      const permitted = sandbox.permitConnections(1);
+      let claimed = permitted < 0 ? permitted : descriptors.claim();
+      if (claimed < 0) {
+        // Who waits for an answer before it closes anything must still hear it.
+        const full = receiver.bringsNone(fd, claimed);
+        if (full < 0) return wasiErrno(full);
+        claimed = NONE;
+      }
       const n = receiver.receive(fd, count);
       if (n < 0) {
-        descriptors.abandon(claimed);
+        if (claimed !== NONE) descriptors.abandon(claimed);
         return wasiErrno(n);
       }
       memory.view.setUint32(passedAt, receiver.open(claimed), true);

@@ -46,7 +46,9 @@ const ctlRow = imported(
       }
       if ((events & ~EPOLL_KNOWN) !== 0) return Errno.INVAL;
       if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
-      if (descriptors.kind(fd) === Kind.FREE) return Errno.BADF;
+      const kind = descriptors.kind(fd);
+      if (kind === Kind.FREE) return Errno.BADF;
+      if (kind === Kind.LISTENER && events !== 0) descriptors.watchesListener();
       const epoll = descriptors.handle(epfd);
       const handle = descriptors.handle(fd);
       // A guest cannot keep the machine awake: the kernel ignores it too, without the capability.
@@ -70,6 +72,7 @@ const waitRow = imported(
       if (maxevents <= 0 || maxevents > EPOLL_MAXEVENTS_MAX) return Errno.INVAL;
       if (!memory.fits(at, maxevents * EpollEvent.SIZE)) return Errno.FAULT;
       if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
+      sandbox.beforeWait();
       const room = Math.min(maxevents, eventsPerWait);
       const n = kernel.epollPwait(descriptors.handle(epfd), memory.span, at, room, timeoutMs);
       if (n < 0) return wasiErrno(n);
@@ -106,6 +109,7 @@ const pwait2Row = imported(
       if (maxevents <= 0 || maxevents > EPOLL_MAXEVENTS_MAX) return Errno.INVAL;
       if (!memory.fits(at, maxevents * EpollEvent.SIZE)) return Errno.FAULT;
       if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
+      sandbox.beforeWait();
       const room = Math.min(maxevents, sandbox.grants.limits.eventsPerWait);
       const epoll = descriptors.handle(epfd);
       const n = kernel.epollPwait2(epoll, memory.span, at, room, seconds, nanoseconds);

@@ -76,7 +76,7 @@ function tellReceived(
   flags: number,
   at: number,
 ): void {
-  const cut = (flags & MSG_TRUNC) === 0 && keepsMessages(sandbox.descriptors.kind(fd));
+  const cut = (flags & MSG_TRUNC) === 0 && keepsMessages(sandbox.descriptors.seenKind(fd));
   sandbox.memory.view.setUint32(at, cut ? Math.min(n, room) : n, true);
 }
 
@@ -240,7 +240,7 @@ function messageFlags(
   room: number,
   flags: number,
 ): number {
-  if (keepsMessages(sandbox.descriptors.kind(fd))) return n > room ? MSG_TRUNC : 0;
+  if (keepsMessages(sandbox.descriptors.seenKind(fd))) return n > room ? MSG_TRUNC : 0;
   return n > 0 ? flags & MSG_OOB : 0;
 }
 

@@ -4,6 +4,7 @@ import { Fdflags } from '../../abi/preview1.js';
 import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from '../../address.js';
 import { Access, Kind } from '../../descriptors.js';
 import { Errno, LinuxErrno, wasiErrno, wasiStatus } from '../../errno.js';
+import { limitBuffers } from '../../grants/buffers.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
 import {
@@ -75,12 +76,20 @@ const socketpairRow = imported(
     if (checked < 0) return wasiErrno(checked);
     if (domain !== AF_UNIX) return Errno.NOTSUP;
     const plain = type & ~SOCK_FLAGS;
+    const permitted = plain === SOCK_DGRAM ? 0 : sandbox.permitConnections(2);
+    if (permitted < 0) return wasiErrno(permitted);
     const both = Access.READ | Access.WRITE;
     return openPair(
       sandbox,
       result,
       { kind: kindOfType(plain), fdflags: fdflagsOf(type), access: [both, both] },
-      (handles) => kernel.socketpair(domain, plain, protocol, handles, 0),
+      (handles) => {
+        const made = kernel.socketpair(domain, plain, protocol, handles, 0);
+        if (made < 0) return made;
+        const both = new Int32Array(handles.buffer, handles.byteOffset, 2);
+        for (const handle of both) limitBuffers(kernel, handle, sandbox.grants.limits);
+        return made;
+      },
     );
   },
 );
@@ -106,7 +115,7 @@ function dissolve(sandbox: Sandbox, fd: number): number {
   if (!isSocket(kind)) return notSocket(kind);
   if (kind !== Kind.DATAGRAM) return -LinuxErrno.AFNOSUPPORT;
   // With the peer goes the address that the kernel chose for it.
-  descriptors.setBound(fd, false);
+  descriptors.forgetBound(fd);
   return kernel.connect(descriptors.handle(fd), address);
 }
 

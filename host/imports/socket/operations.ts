@@ -7,6 +7,7 @@ import { EPOLLIN, EPOLLOUT } from '../../abi/epoll.js';
 import { AF_UNIX, sockaddrFamily, sockaddrPort } from '../../address.js';
 import { Access, Kind } from '../../descriptors.js';
 import { LinuxErrno } from '../../errno.js';
+import { limitBuffers } from '../../grants/buffers.js';
 import type { Handle } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 import { disableNagle, socketType } from './options.js';
@@ -36,15 +37,20 @@ export function openSocket(
   fdflags: number,
 ): number {
   const { descriptors, kernel } = sandbox;
+  const permitted = type === SOCK_DGRAM ? 0 : sandbox.permitConnections(1);
+  if (permitted < 0) return permitted;
   const claimed = descriptors.claim();
   if (claimed < 0) return claimed;
   const handle = kernel.socket(domain, type, protocol);
   if (handle < 0) {
     descriptors.abandon(claimed);
-    return handle;
+    // A process of its own that has no grant for any refuses the call itself.
+    if (handle !== -LinuxErrno.ACCES) return handle;
+    return sandbox.deny('denied: a socket of its own; grant it with --allow-net=RULE');
   }
   // Accepted sockets inherit it from their listener: no call for each connection.
   if (type === SOCK_STREAM && domain !== AF_UNIX) disableNagle(kernel, handle);
+  limitBuffers(kernel, handle, sandbox.grants.limits);
   descriptors.open(claimed, handle, kindOfType(type), Access.READ | Access.WRITE, fdflags);
   return claimed;
 }
@@ -103,16 +109,21 @@ function acceptedKind(sandbox: Sandbox, handle: Handle): number {
 
 /**
  * Accepts one connection into a new descriptor, and returns its number; the peer is in the
- * sandbox's address. The number is claimed first: a full table leaves the connection in the
- * queue. A peer that the grants deny is closed unseen, and the next one taken.
+ * sandbox's address. The number is claimed first: a full table, or as many connections as there
+ * may be, leave it in the queue. A peer that the grants deny is closed unseen, and the next one
+ * taken.
  */
 export function acceptSocket(sandbox: Sandbox, fd: number, fdflags: number): number {
   const { descriptors, kernel } = sandbox;
   const kind = descriptors.kind(fd);
   if (!isSocket(kind)) return notSocket(kind);
   const listener = descriptors.handle(fd);
+  const permitted = sandbox.permitConnections(1);
+  if (permitted < 0) return permitted;
   const claimed = descriptors.claim();
   if (claimed < 0) return claimed;
+  if (kind === Kind.LISTENER) descriptors.watchesListener();
+  sandbox.beforeWait();
   for (;;) {
     const handle = kernel.accept4(listener, sandbox.address);
     if (handle >= 0) {

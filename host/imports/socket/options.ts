@@ -7,6 +7,7 @@ import { IpMreqn, Ipv6Mreq, TCP_NODELAY } from '../../abi/socket.js';
 import { Linger, Timeval } from '../../abi/wasmedge.js';
 import { encodeInet4, encodeInet6, sockaddrPort } from '../../address.js';
 import { LinuxErrno, wasiErrno } from '../../errno.js';
+import { bufferShareBytes } from '../../grants/buffers.js';
 import type { Handle, Kernel } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 
@@ -43,9 +44,10 @@ export interface SocketOption {
   readonly check?: Check;
 }
 
-const capBuffer: Check = (_sandbox, _fd, view) => {
+const capBuffer: Check = ({ grants }, _fd, view) => {
+  const mostBytes = bufferShareBytes(grants.limits) ?? SOCKET_BUFFER_BYTES_MAX;
   // As the kernel has it, a negative size is a large one.
-  view.setUint32(0, Math.min(view.getUint32(0, true), SOCKET_BUFFER_BYTES_MAX), true);
+  view.setUint32(0, Math.min(view.getUint32(0, true), mostBytes), true);
   return 0;
 };
 
@@ -67,7 +69,7 @@ function judgeGroup(sandbox: Sandbox, fd: number, inet6: boolean): number {
   const port = sockaddrPort(address);
   if (inet6) encodeInet6(address, option, Ipv6Mreq.multiaddr.offset, port);
   else encodeInet4(address, option, IpMreqn.multiaddr.offset, port);
-  return sandbox.permit('bind', descriptors.kind(fd));
+  return sandbox.permit('bind', descriptors.seenKind(fd));
 }
 
 const joinGroup: Check = (sandbox, fd) => judgeGroup(sandbox, fd, false);

@@ -1,5 +1,6 @@
 /**
  * Moving bytes between a descriptor and the guest's buffers, for every import that does so.
+ * The descriptor is the one that `kind` has seen: looked up again, it might be another's by now.
  * The buffers are those that `memory.readIovecs` has read; a peer's address (`named`) is in the
  * sandbox's `address`; results are bytes, or minus a Linux errno. Kernel sockets never block: for a
  * blocking descriptor these wait and try again.
@@ -84,7 +85,7 @@ function receiveBlocking(
   const handle = descriptors.handle(fd);
   const timeoutMs = descriptors.timeoutMs(fd, false);
   const all = (flags & MSG_WAITALL) !== 0 && (flags & MSG_PEEK) === 0;
-  const wanted = all && descriptors.kind(fd) === Kind.STREAM ? memory.iovecBytes(count) : 0;
+  const wanted = all && descriptors.seenKind(fd) === Kind.STREAM ? memory.iovecBytes(count) : 0;
   let rest = count;
   let done = 0;
   let result = first;
@@ -128,7 +129,7 @@ function wouldBind(sandbox: Sandbox, fd: number): boolean {
   if (descriptors.isBound(fd)) return false;
   if (kernel.getsockname(descriptors.handle(fd), address) < 0) return false;
   const unbound = sockaddrFamily(address) !== AF_UNIX && sockaddrPort(address) === 0;
-  descriptors.setBound(fd, !unbound);
+  if (!unbound) descriptors.setBound(fd);
   return unbound;
 }
 
@@ -138,7 +139,7 @@ function wouldBind(sandbox: Sandbox, fd: number): boolean {
  */
 export function permitSend(sandbox: Sandbox, fd: number): number {
   const { descriptors, address } = sandbox;
-  const kind = descriptors.kind(fd);
+  const kind = descriptors.seenKind(fd);
   if (kind !== Kind.DATAGRAM) return sandbox.permit('send', kind);
   const permitted = sandbox.permitDatagram();
   if (permitted < 0 || descriptors.isBound(fd)) return permitted;
@@ -157,7 +158,7 @@ export function transmit(
   named: boolean,
 ): number {
   const { descriptors } = sandbox;
-  const unnamed = !named && descriptors.kind(fd) === Kind.DATAGRAM;
+  const unnamed = !named && descriptors.seenKind(fd) === Kind.DATAGRAM;
   // Linux would bind the socket before it finds that there is nobody to send to.
   if (unnamed && wouldBind(sandbox, fd)) return -LinuxErrno.DESTADDRREQ;
   const handle = descriptors.handle(fd);
@@ -176,7 +177,7 @@ function transmitBlocking(
   first: number,
 ): number {
   const { descriptors, memory } = sandbox;
-  const stream = descriptors.kind(fd) === Kind.STREAM;
+  const stream = descriptors.seenKind(fd) === Kind.STREAM;
   if (first >= 0 && (!stream || first >= memory.iovecBytes(count))) return first;
   const handle = descriptors.handle(fd);
   const timeoutMs = descriptors.timeoutMs(fd, true);
@@ -210,7 +211,7 @@ export function transferPlain(
   const { descriptors, kernel, memory } = sandbox;
   const handle = descriptors.handle(fd);
   const blocking = !descriptors.isNonblocking(fd);
-  const kind = descriptors.kind(fd);
+  const kind = descriptors.seenKind(fd);
   const stream = kind === Kind.STDIO || kind === Kind.PIPE;
   const wanted = writing && stream ? memory.iovecBytes(count) : 0;
   let rest = count;

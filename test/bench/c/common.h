@@ -50,17 +50,27 @@ static inline void set_nodelay(int fd) {
   if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) die("setsockopt");
 }
 
-// Listens on 127.0.0.1, non-blocking; port 0 picks one. Prints the line the driver waits for.
-static inline int listen_loopback(uint16_t port) {
+// Listens on 127.0.0.1, non-blocking, where others may too if they share it; port 0 picks one.
+static inline int listen_at(uint16_t *port, int shared) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) die("socket");
   int on = 1;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) die("setsockopt");
-  struct sockaddr_in address = loopback(port);
+  if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) die("setsockopt");
+  struct sockaddr_in address = loopback(*port);
   socklen_t bytes = sizeof address;
   if (bind(fd, (struct sockaddr *)&address, bytes) < 0) die("bind");
   if (listen(fd, 4096) < 0) die("listen");
   if (getsockname(fd, (struct sockaddr *)&address, &bytes) < 0) die("getsockname");
-  fprintf(stderr, "listening on tcp://127.0.0.1:%d\n", ntohs(address.sin_port));
+  *port = ntohs(address.sin_port);
+  return fd;
+}
+
+static inline int listen_shared(uint16_t *port) { return listen_at(port, 1); }
+
+// Listens alone, and prints the line the driver waits for.
+static inline int listen_loopback(uint16_t port) {
+  int fd = listen_at(&port, 0);
+  fprintf(stderr, "listening on tcp://127.0.0.1:%d\n", port);
   return fd;
 }

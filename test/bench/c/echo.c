@@ -5,12 +5,14 @@
 // Level-triggered: one recv(2) and one send(2) for each event. Edge-triggered: recv(2) until a
 // short read. A client that does not read its answers is not read either until it does.
 #include "connection.h"
+#include "threads.h"
 
 #define BUFFER_BYTES (64 * 1024)
 #define EVENTS_MAX 1024
 #define EDGE_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
-static uint8_t buffer[BUFFER_BYTES];
+static bool edge;
+static PER_THREAD uint8_t buffer[BUFFER_BYTES];
 
 enum read { READ_OVER, READ_EMPTY, READ_SHORT, READ_FULL };
 
@@ -48,19 +50,12 @@ static bool on_edge(struct connection *connection, uint32_t events) {
   return true;
 }
 
-int main(int argc, char **argv) {
-  bool edge = argc > 1 && strcmp(argv[1], "et") == 0;
-  if (argc < 2 || (!edge && strcmp(argv[1], "lt") != 0)) {
-    fprintf(stderr, "usage: echo lt|et [PORT]\n");
-    return 2;
-  }
-  raise_nofile();
+static void serve_connections(int listener) {
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) die("epoll_create1");
-  int listener = listen_loopback((uint16_t)(argc > 2 ? atoi(argv[2]) : 0));
   struct epoll_event watched = {.events = EPOLLIN, .data.ptr = NULL};
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &watched) < 0) die("epoll_ctl");
-  static struct epoll_event ready[EVENTS_MAX];
+  static PER_THREAD struct epoll_event ready[EVENTS_MAX];
   for (;;) {
     int count = epoll_wait(epoll, ready, EVENTS_MAX, -1);
     if (count < 0 && errno != EINTR) die("epoll_wait");
@@ -73,4 +68,14 @@ int main(int argc, char **argv) {
       }
     }
   }
+}
+
+int main(int argc, char **argv) {
+  edge = argc > 1 && strcmp(argv[1], "et") == 0;
+  if (argc < 2 || (!edge && strcmp(argv[1], "lt") != 0)) {
+    fprintf(stderr, "usage: echo lt|et [PORT]\n");
+    return 2;
+  }
+  raise_nofile();
+  serve_all(serve_connections, (uint16_t)(argc > 2 ? atoi(argv[2]) : 0));
 }

@@ -5,6 +5,7 @@
 //   http [PORT]
 #include "connection.h"
 #include "request.h"
+#include "threads.h"
 
 #define BUFFER_BYTES (64 * 1024)
 #define EVENTS_MAX 1024
@@ -34,7 +35,7 @@ struct page {
   char text[PAGE_BYTES_MAX];
 };
 
-static struct page pages[] = {
+static PER_THREAD struct page pages[] = {
     {.status = 200, .reason = "OK", .fields = "", .body = "Hello from inside the sandbox.\n"},
     {.status = 404, .reason = "Not Found", .fields = "", .body = "not found\n"},
     {.status = 405, .reason = "Method Not Allowed", .fields = "Allow: GET, HEAD\r\n",
@@ -53,13 +54,13 @@ static struct page pages[] = {
 };
 #define PAGES (sizeof pages / sizeof *pages)
 
-static uint8_t in[BUFFER_BYTES + HEAD_BYTES_MAX + PARSER_SLACK_BYTES];
+static PER_THREAD uint8_t in[BUFFER_BYTES + HEAD_BYTES_MAX + PARSER_SLACK_BYTES];
 // Room for the answers to every request that fits in `in`, so that filling it needs no check.
-static uint8_t out[sizeof in / REQUEST_BYTES_MIN * PAGE_BYTES_MAX];
-static size_t out_bytes;
+static PER_THREAD uint8_t out[sizeof in / REQUEST_BYTES_MIN * PAGE_BYTES_MAX];
+static PER_THREAD size_t out_bytes;
 
-static time_t second;
-static char date[DATE_BYTES + 1];
+static PER_THREAD time_t second;
+static PER_THREAD char date[DATE_BYTES + 1];
 
 // Once for each batch of events: the clock is cheap, the text is made only when it changes.
 static void refresh_date(void) {
@@ -173,15 +174,13 @@ static void over(struct connection *connection) {
   connection_free(connection);
 }
 
-int main(int argc, char **argv) {
-  raise_nofile();
+static void serve_connections(int listener) {
   build_pages();
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) die("epoll_create1");
-  int listener = listen_loopback((uint16_t)(argc > 1 ? atoi(argv[1]) : 0));
   struct epoll_event watched = {.events = EPOLLIN, .data.ptr = NULL};
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &watched) < 0) die("epoll_ctl");
-  static struct epoll_event ready[EVENTS_MAX];
+  static PER_THREAD struct epoll_event ready[EVENTS_MAX];
   for (;;) {
     int count = epoll_wait(epoll, ready, EVENTS_MAX, -1);
     if (count < 0 && errno != EINTR) die("epoll_wait");
@@ -195,4 +194,9 @@ int main(int argc, char **argv) {
       }
     }
   }
+}
+
+int main(int argc, char **argv) {
+  raise_nofile();
+  serve_all(serve_connections, (uint16_t)(argc > 1 ? atoi(argv[1]) : 0));
 }

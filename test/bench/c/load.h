@@ -9,11 +9,13 @@
 #define BUFFER_BYTES (64 * 1024)
 #define EVENTS_MAX 1024
 #define STALL_MS 5000
+#define LINE_BYTES_MIN 32
 
 struct options {
   uint16_t port;
   bool http;
   bool udp;              // echo over connected datagram sockets
+  bool lines;            // lines to examples/tutorial-pipeline
   int connections;
   int idle;              // further connections that only stay open
   size_t payload_bytes;  // of one echo request
@@ -29,7 +31,7 @@ struct options {
 struct client {
   int fd;
   size_t sent;                // bytes of the batch already sent
-  size_t received;            // echo: bytes of the batch already answered
+  size_t received;            // echo, lines: bytes of the answers already received
   int answered;               // requests of the batch, or of the paced run, already answered
   uint64_t started_ns;        // when the batch was sent
   bool in_body;               // http: the head of the answer has been taken
@@ -53,6 +55,10 @@ void options_parse(int argc, char **argv);
 // The bytes of one batch, the same for every connection.
 extern uint8_t *batch;
 extern size_t batch_bytes;
+
+// What the answers to a batch must be; not in http.
+extern uint8_t *expected;
+extern size_t expected_bytes;
 
 void batch_build(void);
 

@@ -17,8 +17,8 @@ static const struct option flags[] = {
 
 static void usage(void) {
   fprintf(stderr,
-          "usage: load --port N [--mode echo|http|udp] [--connections N] [--idle N]\n"
-          "            [--payload BYTES] [--depth N | --rate N] [--warmup-ms N]\n"
+          "usage: load --port N [--mode echo|http|udp|lines] [--connections N]\n"
+          "            [--idle N] [--payload BYTES] [--depth N | --rate N] [--warmup-ms N]\n"
           "            [--duration-ms N] [--requests N] [--server-pid PID]\n");
   exit(2);
 }
@@ -26,7 +26,8 @@ static void usage(void) {
 static void parse_mode(const char *mode) {
   options.http = strcmp(mode, "http") == 0;
   options.udp = strcmp(mode, "udp") == 0;
-  if (!options.http && !options.udp && strcmp(mode, "echo") != 0) usage();
+  options.lines = strcmp(mode, "lines") == 0;
+  if (!options.http && !options.udp && !options.lines && strcmp(mode, "echo") != 0) usage();
 }
 
 void options_parse(int argc, char **argv) {
@@ -51,5 +52,7 @@ void options_parse(int argc, char **argv) {
       options.payload_bytes < 1 || options.rate > 1000000000u || optind != argc) {
     usage();
   }
-  if (options.rate > 0 && (options.depth > 1 || options.http)) usage();
+  bool paced_echo = options.depth == 1 && !options.http && !options.lines;
+  if (options.rate > 0 && !paced_echo) usage();
+  if (options.lines && (options.payload_bytes < LINE_BYTES_MIN || options.depth > 16)) usage();
 }

@@ -1,10 +1,13 @@
-// The two protocols of the load generator. Both check every answer: a fast wrong one is an error.
+// The protocols of the load generator. Both check every answer: a fast wrong one is an error.
 #include "load.h"
+#include "pipeline_work.h"
 
 #include <strings.h>
 
 uint8_t *batch;
 size_t batch_bytes;
+uint8_t *expected;
+size_t expected_bytes;
 
 static const char http_request[] =
     "GET / HTTP/1.1\r\n"
@@ -13,22 +16,50 @@ static const char http_request[] =
     "Accept: */*\r\n"
     "\r\n";
 
+// A request of the pipeline whose fields stand in the wrong order, and its answer.
+static void line_build(char *line, size_t bytes) {
+  static const char head[] = "User=guest&nr=17&Action=";
+  memset(line, 'x', bytes);
+  memcpy(line, head, sizeof head - 1);
+  line[bytes - 1] = '\n';
+}
+
+static void lines_build(void) {
+  size_t one = options.payload_bytes;
+  char *line = malloc(one);
+  char *answer = malloc(one + WORK_EXTRA_BYTES);
+  if (!line || !answer) die("malloc");
+  line_build(line, one);
+  for (int i = 0; i < options.depth; i++) memcpy(batch + one * (size_t)i, line, one);
+  size_t bytes = work_answer(line, one - 1, 1, answer);
+  expected_bytes = bytes * (size_t)options.depth;
+  expected = malloc(expected_bytes);
+  if (!expected) die("malloc");
+  for (int i = 0; i < options.depth; i++) memcpy(expected + bytes * (size_t)i, answer, bytes);
+  free(line);
+  free(answer);
+}
+
 void batch_build(void) {
   size_t one = options.http ? sizeof http_request - 1 : options.payload_bytes;
   batch_bytes = one * (size_t)options.depth;
   batch = malloc(batch_bytes);
   if (!batch) die("malloc");
+  if (options.lines) return lines_build();
   for (size_t i = 0; i < batch_bytes; i++) {
     batch[i] = options.http ? (uint8_t)http_request[i % one] : (uint8_t)('!' + i % 89);
   }
+  expected = batch;
+  expected_bytes = batch_bytes;
 }
 
-static int echo_receive(struct client *client, const uint8_t *p, size_t n) {
-  if (n > batch_bytes - client->received) return -1;
-  if (memcmp(p, batch + client->received, n) != 0) return -1;
-  size_t before = client->received / options.payload_bytes;
+static int plain_receive(struct client *client, const uint8_t *p, size_t n) {
+  if (n > expected_bytes - client->received) return -1;
+  if (memcmp(p, expected + client->received, n) != 0) return -1;
+  size_t one = expected_bytes / (size_t)options.depth;
+  size_t before = client->received / one;
   client->received += n;
-  return (int)(client->received / options.payload_bytes - before);
+  return (int)(client->received / one - before);
 }
 
 // The body's length from a complete head, or -1: the answer must be a 200 with Content-Length.
@@ -93,5 +124,5 @@ static int http_receive(struct client *client, const uint8_t *p, size_t n) {
 }
 
 int answer_receive(struct client *client, const uint8_t *p, size_t n) {
-  return (options.http ? http_receive : echo_receive)(client, p, n);
+  return (options.http ? http_receive : plain_receive)(client, p, n);
 }

@@ -1,0 +1,241 @@
+/** Starting one guest in a process of its own, and standing for it here. */
+import type { Worker } from 'node:worker_threads';
+
+import type { ListenAddress } from '../address.js';
+import type { ChannelEnd } from '../channels.js';
+import type { Grants } from '../grants.js';
+import { needsOf } from '../isolate/policy.js';
+import { setupOf } from '../isolate/setup-of.js';
+import { openNativeKernel } from '../kernel/native.js';
+import { LinkError } from '../link-error.js';
+import type { SharedListener } from '../listeners.js';
+import type { Output } from '../output.js';
+import { FORWARDED_SIGNALS, type GuestSignal } from '../signals.js';
+import type { TraceGroup } from '../trace-groups.js';
+import { type Outcome, trapped } from '../trap.js';
+import { DURATION_MAX_MS } from '../usage.js';
+import { ModuleError, type ModuleErrorCode } from '../wasm/bytes.js';
+import { spawnsThreads } from '../wasm/threads.js';
+import { Child } from './child.js';
+import { STDIO } from './descriptors.js';
+import { type Given, openGiven } from './given.js';
+import { type GuestModule, admitModule } from './module.js';
+import { openRendezvous } from './rendezvous.js';
+import type { GuestUsage } from './usage.js';
+import type { StopOptions } from './watch.js';
+import type { ChildStart, FromChild } from './wire.js';
+
+/** What of `GuestOptions` concerns a guest in a process. */
+export interface ProcessOptions {
+  readonly bytes: Uint8Array | GuestModule;
+  readonly name: string;
+  readonly grants: Grants;
+  readonly listen?: readonly (ListenAddress | SharedListener)[];
+  readonly channels?: Readonly<Record<string, ChannelEnd>>;
+  readonly timeoutMs?: number;
+  readonly limitGraceMs?: number;
+  readonly trace?: readonly TraceGroup[];
+  readonly metered?: boolean;
+  readonly thread?: Worker;
+  readonly instance?: string;
+  readonly onOutput?: (output: Output) => void;
+  readonly onReport?: (line: string, instance: string) => void;
+}
+
+/** How much longer than agreed a process may take to end its guest, before it is killed. */
+const LAST_RUNG_MS = 50;
+/** And where a limit is reached, which the process sees to by itself. */
+const LIMIT_RUNG_MS = 500;
+/** How long a process may take until its guest runs; compiling is most of it. */
+const START_MS = 60_000;
+
+/** A guest in a process, from the start of that to its end. */
+class Process {
+  readonly child: Child;
+  /** As `Guest.listeners`. */
+  readonly listeners: readonly { readonly url: string; readonly fd: number }[];
+  readonly linked: Promise<void>;
+  readonly ready: Promise<boolean>;
+  readonly ended: Promise<Outcome>;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #outcome: Outcome | undefined;
+  #usage: GuestUsage = {
+    startedMs: Date.now(),
+    running: true,
+    cpuNs: 0,
+    descriptors: 0,
+    connections: 0,
+  };
+
+  constructor(child: Child, given: Given, options: ProcessOptions) {
+    this.child = child;
+    this.listeners = given.listeners.map(({ url }, index) => ({ url, fd: STDIO.length + index }));
+    child.on('message', (message) => this.#hear(message, options));
+    child.once('error', (error) => {
+      this.#outcome ??= trapped(new Error(`the guest's process: ${error.message}`));
+    });
+    this.ended = new Promise((resolve) => {
+      child.once('gone', (code, signal) => {
+        for (const timer of this.#timers) clearTimeout(timer);
+        for (const listener of given.listeners) listener.remove();
+        this.#usage = { ...this.#usage, running: false, cpuNs: 0, descriptors: 0, connections: 0 };
+        resolve(this.#outcome ?? unspoken(code, signal));
+      });
+    });
+    this.ready = new Promise((resolve) => {
+      child.on('message', ({ kind }) => kind === 'ready' && resolve(true));
+      void this.ended.then(() => resolve(false));
+    });
+    this.linked = new Promise((resolve, reject) => {
+      child.on('message', (message) => {
+        if (message.kind === 'linked') resolve();
+        else if (message.kind === 'failed') reject(failure(message));
+      });
+      void this.#neverLinked().then(reject);
+    });
+    // Looked at once the guest was told of its module.
+    this.linked.catch(() => {});
+    this.#timers.push(setTimeout(() => child.kill(), START_MS));
+  }
+
+  /** The error for a process that ends before its guest runs. */
+  async #neverLinked(): Promise<Error> {
+    const outcome = await this.ended;
+    return new Error(outcome.kind === 'trapped' ? outcome.message : `it was ${outcome.kind}`);
+  }
+
+  usage(): GuestUsage {
+    if (this.#usage.running) this.child.tell({ kind: 'usage' });
+    return this.#usage;
+  }
+
+  stop(graceMs: number): void {
+    if (graceMs === 0) return this.#kill('stopped');
+    this.child.tell({ kind: 'stop', graceMs });
+    this.#timers.push(setTimeout(() => this.#kill('stopped'), graceMs + LAST_RUNG_MS));
+  }
+
+  #hear(message: FromChild, options: ProcessOptions): void {
+    const { name, instance = name, onReport, timeoutMs, limitGraceMs = 0 } = options;
+    if (message.kind === 'report') onReport?.(message.line, instance);
+    else if (message.kind === 'usage') this.#usage = message.usage;
+    else if (message.kind === 'confined') {
+      onReport?.(confinedText(message, this.child.pid), instance);
+    }
+    if (message.kind === 'ended') {
+      this.#outcome ??= message.outcome;
+      // It waits for that; all that it had to say was heard.
+      this.child.kill();
+    } else if (message.kind === 'linked') {
+      for (const timer of this.#timers) clearTimeout(timer);
+      if (timeoutMs === undefined) return;
+      const mostMs = Math.min(timeoutMs + limitGraceMs + LIMIT_RUNG_MS, DURATION_MAX_MS);
+      this.#timers.push(setTimeout(() => this.#kill('timeout'), mostMs));
+    }
+  }
+
+  #kill(reason: 'stopped' | 'timeout'): void {
+    this.#outcome ??= { kind: 'killed', reason, rung: 'kill' };
+    this.child.kill();
+  }
+}
+
+/** What confines a guest's process, in one line. */
+function confinedText(
+  { by, without }: FromChild & { kind: 'confined' },
+  pid: number | undefined,
+): string {
+  const lacking = without.length === 0 ? '' : `; not active: ${without.join(', ')}`;
+  return `isolated in process ${pid}: ${by.join(', ')}${lacking}`;
+}
+
+function unspoken(code: number | null, signal: NodeJS.Signals | null): Outcome {
+  if (signal === 'SIGXCPU') return { kind: 'killed', reason: 'cpu', rung: 'kill' };
+  const how = signal === null ? `ended with status ${code}` : `was killed by ${signal}`;
+  return trapped(new Error(`the guest's process ${how}`));
+}
+
+/** The error that `startGuest` has thrown over there. */
+function failure({ message, code, problems }: FromChild & { kind: 'failed' }): Error {
+  if (problems !== undefined) return new LinkError(problems);
+  const ofModule = ['NOT_WASM', 'COMPONENT', 'MALFORMED', 'NO_COMMAND', 'ADMISSION'];
+  if (ofModule.some((each) => code === `ERR_SANDPOLL_${each}`)) {
+    return new ModuleError(code as ModuleErrorCode, message);
+  }
+  return Object.assign(new Error(message), code === undefined ? {} : { code });
+}
+
+/** Passes it what was opened, and has it confine itself; it has to be started yet. */
+function startProcess(options: ProcessOptions, start: (given: Given) => ChildStart): Process {
+  const kernel = openNativeKernel();
+  const given = openGiven(kernel, options);
+  try {
+    const rendezvous = openRendezvous(kernel);
+    const message = start(given);
+    const setup = setupOf(kernel, rendezvous.address, message.needs, options.grants.limits);
+    const { name, instance = name, onOutput } = options;
+    const output = onOutput && { instance, take: onOutput };
+    const child = new Child(kernel, setup, rendezvous, given, output);
+    const started = new Process(child, given, options);
+    child.start(message, moduleBytes(options.bytes));
+    return started;
+  } catch (error) {
+    for (const listener of given.listeners) listener.remove();
+    kernel.sessionClose(given.session);
+    throw error;
+  }
+}
+
+function moduleBytes(bytes: Uint8Array | GuestModule): Uint8Array {
+  return bytes instanceof Uint8Array ? bytes : bytes.bytes;
+}
+
+function checkedSignal(name: GuestSignal): GuestSignal {
+  if (name in FORWARDED_SIGNALS) return name;
+  const known = Object.keys(FORWARDED_SIGNALS).join(', ');
+  throw new TypeError(`signal ${name}: a guest can be sent ${known}`);
+}
+
+/** `startGuest` for a guest in a process of its own; it throws what that throws. */
+export async function startInProcess(options: ProcessOptions) {
+  const { bytes, name, grants, timeoutMs, limitGraceMs, trace = [], metered = false } = options;
+  // Looked over here first: what is no module needs no process. It is compiled there alone.
+  const { info } = bytes instanceof Uint8Array ? admitModule(bytes, name, grants) : bytes;
+  const started = startProcess(options, ({ listeners, channels }) => ({
+    kind: 'start',
+    name,
+    grants,
+    listeners: listeners.map(({ kind, url, name: known }) => {
+      return { kind, url, ...(known === undefined ? {} : { name: known }) };
+    }),
+    channels,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(limitGraceMs === undefined ? {} : { limitGraceMs }),
+    trace,
+    metered,
+    needs: needsOf(grants, spawnsThreads(info)),
+  }));
+  void options.thread?.terminate();
+  const { child, ended, ready } = started;
+  await started.linked.catch(async (error: unknown) => {
+    child.kill();
+    await ended;
+    throw error;
+  });
+  let running = true;
+  void ended.then(() => (running = false));
+  return {
+    listeners: started.listeners,
+    ready,
+    ended,
+    signal: (signal: GuestSignal) => running && child.signal(checkedSignal(signal)),
+    stop: ({ graceMs = 0 }: StopOptions = {}) => {
+      if (!(graceMs >= 0 && graceMs <= DURATION_MAX_MS)) {
+        throw new RangeError(`graceMs ${graceMs}: must be from 0 to ${DURATION_MAX_MS}`);
+      }
+      if (running) started.stop(graceMs);
+      return ended;
+    },
+    usage: () => started.usage(),
+  };
+}

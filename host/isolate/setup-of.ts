@@ -1,0 +1,61 @@
+/** The setup of one guest's process. */
+import { fstatSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import type { Limits } from '../grants.js';
+import type { Confinement } from '../kernel/confine.js';
+import { READ_DIR, READ_FILE, rulesetAttributes } from './landlock.js';
+import { resourceLimits } from './limits.js';
+import { type Needs, readablePaths } from './policy.js';
+import type { Setup } from './setup.js';
+
+const LANDLOCK_VERSION = 1;
+
+/** The host's own code, which is loaded after the process has confined itself. */
+const HOST_PATHS = ['../', '../../package.json', '../../native/build/Release/'].map((path) =>
+  fileURLToPath(new URL(path, import.meta.url)),
+);
+
+/** The right to read a path, or nothing if there is no such thing. */
+function readRight(path: string): [path: string, access: number][] {
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return [];
+  return [[path, status.isDirectory() ? READ_FILE | READ_DIR : READ_FILE]];
+}
+
+function isFile(fd: number): boolean {
+  try {
+    return fstatSync(fd).isFile();
+  } catch {
+    // Closed: nobody writes there.
+    return false;
+  }
+}
+
+/** `channel` is the `SockaddrBuffer` that the process is to connect to. */
+export function setupOf(
+  kernel: Confinement,
+  channel: Uint8Array,
+  needs: Needs,
+  limits: Limits,
+): Setup {
+  const version = kernel.landlockCreateRuleset(new Uint8Array(0), LANDLOCK_VERSION);
+  const threads = needs.threads ? limits.threads : 1;
+  return {
+    parentPid: process.pid,
+    channel: [...channel],
+    limits: resourceLimits(limits, threads, [1, 2].some(isFile)),
+    ...(version < 1
+      ? {}
+      : {
+          landlock: {
+            version,
+            attributes: rulesetAttributes(version, {
+              tcp: needs.inet || needs.resolve,
+              abstractUnix: needs.abstractUnix,
+            }),
+            readable: [...HOST_PATHS, ...readablePaths(needs)].flatMap(readRight),
+          },
+        }),
+  };
+}

@@ -1,0 +1,90 @@
+/** The calls of the Kernel port as data. */
+import type { Kernel } from './kernel.js';
+
+/** What a parameter of a kernel call is, for the generated wrappers. */
+export type CallParameter = 'handle' | 'number' | 'bytes' | 'iovs' | 'address';
+
+const at = { bytes: 'bytes', offset: 'number' } as const;
+const bytesRange = { bytes: 'bytes', offset: 'number', length: 'number' } as const;
+const vector = { bytes: 'bytes', iovs: 'iovs', count: 'number' } as const;
+const sockaddr = { handle: 'handle', address: 'address' } as const;
+const option = { handle: 'handle', level: 'number', name: 'number', ...bytesRange } as const;
+const waiting = { epoll: 'handle', bytes: 'bytes', offset: 'number', maxevents: 'number' } as const;
+const clock = { clockid: 'number', ...at } as const;
+
+/**
+ * The calls of the port as data, in the order of the interface: name, then parameter names with
+ * their kinds in order. Wrappers (trace, record, replay, inject) are generated from this list.
+ */
+export const KERNEL_CALLS = {
+  sessionOpen: {},
+  sessionEnter: { session: 'number' },
+  sessionWake: { session: 'number' },
+  sessionSignal: { session: 'number', signal: 'number' },
+  sessionCputime: { session: 'number', ...at },
+  sessionWaiting: { session: 'number' },
+  sessionAdopt: { session: 'number', handle: 'handle' },
+  sessionClose: { session: 'number' },
+  socket: { domain: 'number', type: 'number', protocol: 'number' },
+  socketpair: { domain: 'number', type: 'number', protocol: 'number', ...at },
+  bind: sockaddr,
+  listen: { handle: 'handle', backlog: 'number' },
+  accept4: sockaddr,
+  connect: sockaddr,
+  getsockname: sockaddr,
+  getpeername: sockaddr,
+  recv: { handle: 'handle', ...bytesRange, flags: 'number' },
+  send: { handle: 'handle', ...bytesRange, flags: 'number' },
+  recvfrom: { handle: 'handle', ...bytesRange, flags: 'number', address: 'address' },
+  sendto: { handle: 'handle', ...bytesRange, flags: 'number', address: 'address' },
+  recvmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
+  sendmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
+  shutdown: { handle: 'handle', how: 'number' },
+  getsockopt: option,
+  setsockopt: option,
+  channelSend: { handle: 'handle', ...vector, header: 'number', passed: 'handle' },
+  channelRecv: { handle: 'handle', ...vector, info: 'bytes' },
+  resolve: {
+    bytes: 'bytes',
+    nodeOffset: 'number',
+    nodeLength: 'number',
+    serviceOffset: 'number',
+    serviceLength: 'number',
+    family: 'number',
+    type: 'number',
+    flags: 'number',
+  },
+  resolved: { handle: 'handle', ...at, room: 'number' },
+  epollCreate1: {},
+  epollCtl: {
+    epoll: 'handle',
+    op: 'number',
+    handle: 'handle',
+    events: 'number',
+    dataLo: 'number',
+    dataHi: 'number',
+  },
+  epollPwait: { ...waiting, timeoutMs: 'number' },
+  epollPwait2: { ...waiting, seconds: 'number', nanoseconds: 'number' },
+  poll: { handle: 'handle', events: 'number', seconds: 'number', nanoseconds: 'number' },
+  eventfd: { initval: 'number', flags: 'number' },
+  timerfdCreate: { clockid: 'number' },
+  timerfdSettime: { handle: 'handle', flags: 'number', ...at, oldOffset: 'number' },
+  timerfdGettime: { handle: 'handle', ...at },
+  signalfd: { mask: 'number' },
+  dup: { handle: 'handle' },
+  pipe2: at,
+  stdio: { fd: 'number' },
+  read: { handle: 'handle', ...bytesRange },
+  write: { handle: 'handle', ...bytesRange },
+  readv: { handle: 'handle', ...vector },
+  writev: { handle: 'handle', ...vector },
+  fionread: { handle: 'handle' },
+  fstat: { handle: 'handle' },
+  isatty: { handle: 'handle' },
+  close: { handle: 'handle' },
+  clockGettime: clock,
+  clockGetres: clock,
+  getrandom: bytesRange,
+  schedYield: {},
+} as const satisfies Record<keyof Kernel, Readonly<Record<string, CallParameter>>>;

@@ -1,0 +1,110 @@
+/**
+ * What further instances of one module cost: to start from the compiled module, and to keep.
+ *
+ *     npm run build && tsc -b test/bench && node test/bench/build/js/workers.js [--quick] [--json]
+ */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Guest,
+  type GuestModule,
+  NO_GRANTS,
+  loadModule,
+  parseListen,
+  startGuest,
+  startWorkers,
+} from 'sandpoll';
+import { chooseCores, describeMachine } from './machine.js';
+import { parseOptions } from './options.js';
+import { BenchError, dial, memoryKib } from './processes.js';
+import { exampleFile } from './servers.js';
+import { median } from './stats.js';
+
+const STARTS = 40;
+const QUICK_STARTS = 10;
+const TOGETHER = 8;
+const IDLE = 100;
+/** Time for instances to fall asleep, before their memory is read. */
+const REST_MS = 500;
+const REQUEST = 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
+
+const LISTEN = [parseListen('127.0.0.1:0')];
+const portOf = (url: string): number => Number(/\d+$/.exec(url)?.[0]);
+
+/** Until the first byte of the first answer. */
+const answer = async ({ listeners }: Pick<Guest, 'listeners'>): Promise<void> => {
+  const [listener] = listeners;
+  if (!listener) throw new BenchError('the guest has no listener');
+  const socket = await dial(portOf(listener.url));
+  socket.write(REQUEST);
+  await once(socket, 'data');
+  socket.destroy();
+};
+
+/** Milliseconds from the call to the first answer, of one instance after the other. */
+const startEach = async (module: GuestModule, starts: number): Promise<number[]> => {
+  const guests: Guest[] = [];
+  const took: number[] = [];
+  for (let i = 0; i < starts; i++) {
+    const before = performance.now();
+    const options = { bytes: module, name: module.name, grants: NO_GRANTS, listen: LISTEN };
+    const guest = await startGuest(options);
+    await answer(guest);
+    took.push(performance.now() - before);
+    guests.push(guest);
+  }
+  await Promise.all(guests.map(async (guest) => guest.stop()));
+  return took;
+};
+
+/** Milliseconds for each of several that start together, until all have linked the module. */
+const startTogether = async (module: GuestModule): Promise<number> => {
+  const before = performance.now();
+  const options = { bytes: module, name: module.name, grants: NO_GRANTS, listen: LISTEN };
+  const group = await startWorkers({ ...options, workers: TOGETHER });
+  const tookMs = performance.now() - before;
+  await group.stop();
+  return tookMs / TOGETHER;
+};
+
+/** By how many bytes this process grows for each of many that wait. */
+const idleBytes = async (module: GuestModule): Promise<number> => {
+  const beforeKib = memoryKib(process.pid, 'VmRSS');
+  const options = { bytes: module, name: module.name, grants: NO_GRANTS, listen: LISTEN };
+  const group = await startWorkers({ ...options, workers: IDLE });
+  await delay(REST_MS);
+  const grownKib = memoryKib(process.pid, 'VmRSS') - beforeKib;
+  await group.stop();
+  return (grownKib * 1024) / IDLE;
+};
+
+const main = async (): Promise<void> => {
+  const { quick, json } = parseOptions(process.argv.slice(2));
+  const file = exampleFile('http/build/http.wasm');
+  const module = await loadModule(readFileSync(file), 'http.wasm', NO_GRANTS);
+  const bytes = await idleBytes(module);
+  const took = await startEach(module, quick ? QUICK_STARTS : STARTS);
+  const rows = {
+    firstStartMs: took[0],
+    furtherStartMs: median(took.slice(1)),
+    slowestStartMs: Math.max(...took.slice(1)),
+    startTogetherMs: await startTogether(module),
+    idleBytes: bytes,
+  };
+  if (json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+  else {
+    process.stdout.write(`${describeMachine(chooseCores())}\n`);
+    for (const [name, value] of Object.entries(rows)) {
+      process.stdout.write(`${name.padEnd(18)} ${value?.toFixed(1)}\n`);
+    }
+  }
+};
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof BenchError)) throw error;
+  process.stderr.write(`bench: ${error.message}\n`);
+  process.exitCode = 1;
+}

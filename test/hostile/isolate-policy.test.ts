@@ -1,0 +1,230 @@
+/**
+ * What a guest's process may still do, tried by a C program that confines itself with the same
+ * data: SECURITY.md, pitfalls part 4.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+
+import { beforeAll, describe, expect, test } from 'vitest';
+
+import { LinuxErrno } from '#host/errno.js';
+import { NO_GRANTS, parseNetRule } from '#host/index.js';
+import { assembleFilter } from '#host/isolate/filter.js';
+import { type Needs, REFUSED, filterRules, needsOf } from '#host/isolate/policy.js';
+import { setupOf } from '#host/isolate/setup-of.js';
+import { SYSCALLS, architectureOf } from '#host/isolate/syscalls.js';
+import { openNativeKernel } from '#host/kernel/native.js';
+
+import { compileC } from '../support/c-program.js';
+import { ROOT } from '../support/sources.js';
+
+const PROGRAM = `${ROOT}native/build/test/confined`;
+const HOST_CODE = `${ROOT}dist/index.js`;
+
+const NOTHING = needsOf(NO_GRANTS, false);
+
+const kernel = openNativeKernel();
+const architecture = architectureOf(process.arch);
+
+beforeAll(() => {
+  mkdirSync(`${ROOT}native/build/test`, { recursive: true });
+  compileC(['test/hostile/confined.c', '-pthread'], PROGRAM);
+});
+
+function hex(bytes: Uint8Array | readonly number[]): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+interface Layers {
+  readonly landlock: boolean;
+  readonly seccomp: boolean;
+}
+
+/** What each attempt came to: an errno, 0 where it was let through. */
+async function attempts(
+  needs: Needs,
+  layers: Layers = { landlock: true, seccomp: true },
+): Promise<Readonly<Record<string, number>>> {
+  const { landlock } = setupOf(kernel, new Uint8Array(0), needs, NO_GRANTS.limits);
+  if (architecture === undefined) throw new Error(`no filter for ${process.arch}`);
+  const paths = layers.landlock ? (landlock?.readable.flat().map(String) ?? []) : [];
+  const child = spawn(PROGRAM, [HOST_CODE, ...paths], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  const filter = assembleFilter(filterRules(needs, child.pid ?? 0), architecture, REFUSED);
+  const ruleset = layers.landlock && landlock !== undefined ? hex(landlock.attributes) : '-';
+  child.stdin.end(`${ruleset}\n${layers.seccomp ? hex(filter) : '-'}\n`);
+  const lines = (await text(child.stdout)).trim().split('\n');
+  expect(await ended).toEqual([0, null]);
+  return Object.fromEntries(
+    lines.map((line) => [line.replace(/ \d+$/, ''), Number(/\d+$/.exec(line)?.[0])]),
+  );
+}
+
+const { PERM, ACCES, NOSYS } = LinuxErrno;
+
+const NEVER: Readonly<Record<string, number>> = {
+  fork: PERM,
+  clone3: NOSYS,
+  execve: PERM,
+  execveat: PERM,
+  ptrace: PERM,
+  process_vm_readv: PERM,
+  process_vm_writev: PERM,
+  'kill of another': PERM,
+  'tgkill of another': PERM,
+  pidfd_open: PERM,
+  pidfd_getfd: PERM,
+  setuid: PERM,
+  prctl: PERM,
+  'prlimit64 to set': PERM,
+  mount: PERM,
+  umount2: PERM,
+  pivot_root: PERM,
+  chroot: PERM,
+  unshare: PERM,
+  setns: PERM,
+  kexec_load: PERM,
+  init_module: PERM,
+  finit_module: PERM,
+  delete_module: PERM,
+  keyctl: PERM,
+  add_key: PERM,
+  bpf: PERM,
+  perf_event_open: PERM,
+  userfaultfd: PERM,
+  io_uring_setup: PERM,
+  open_by_handle_at: PERM,
+  memfd_create: PERM,
+  personality: PERM,
+  reboot: PERM,
+  clock_settime: PERM,
+  syslog: PERM,
+  seccomp: PERM,
+  sched_setaffinity: PERM,
+  mkdirat: PERM,
+  unlinkat: PERM,
+  renameat2: PERM,
+  fchmodat: PERM,
+  truncate: PERM,
+  'ioctl TIOCSTI': PERM,
+  'fcntl F_SETOWN': PERM,
+  'socket MPTCP': ACCES,
+  'socket raw': ACCES,
+  'socket packet': ACCES,
+  'socket vsock': ACCES,
+  'setsockopt SO_ATTACH_BPF': PERM,
+  'setsockopt of netfilter': PERM,
+};
+
+const ALWAYS: Readonly<Record<string, number>> = {
+  'kill of oneself': 0,
+  'prlimit64 to ask': 0,
+  pipe2: 0,
+  'ioctl FIONREAD': 0,
+  socketpair: 0,
+  'setsockopt SO_KEEPALIVE': 0,
+  pthread_create: 0,
+};
+
+describe.skipIf(architecture === undefined)('a process confined as for a guest', () => {
+  test('B38 without grants can make no socket, and open no file', async () => {
+    expect(await attempts(NOTHING)).toEqual({
+      ...NEVER,
+      ...ALWAYS,
+      'open of /etc/passwd': ACCES,
+      'open of host code': ACCES,
+      'open to write': ACCES,
+      'open of a terminal': ACCES,
+      'getdents64 of /': PERM,
+      'socket TCP': ACCES,
+      'socket UDP': ACCES,
+      'socket unix': ACCES,
+      'socket netlink': ACCES,
+      connect: ACCES,
+      'bind TCP': ACCES,
+    });
+  });
+
+  test('B39 with --allow-net has TCP and UDP, and no other protocol', async () => {
+    const net = { allow: [parseNetRule('*', '--allow-net')], deny: [] };
+    expect(await attempts(needsOf({ ...NO_GRANTS, net }, false))).toMatchObject({
+      ...NEVER,
+      'open of host code': ACCES,
+      'socket TCP': 0,
+      'socket UDP': 0,
+      'socket unix': ACCES,
+      'socket netlink': ACCES,
+      'bind TCP': 0,
+    });
+  });
+
+  test('with threads that start later reads the code of the host, and nothing else', async () => {
+    const version = kernel.landlockCreateRuleset(new Uint8Array(0), 1);
+    expect(await attempts({ ...NOTHING, threads: true })).toMatchObject({
+      ...NEVER,
+      ...(version > 0 ? { 'open of /etc/passwd': ACCES } : {}),
+      'open of host code': 0,
+      'open to write': PERM,
+      'socket TCP': ACCES,
+    });
+  });
+
+  test('with names to look up has what the resolver of libc needs', async () => {
+    expect(await attempts({ ...NOTHING, resolve: true })).toMatchObject({
+      ...NEVER,
+      'open to write': PERM,
+      'socket UDP': 0,
+      'socket netlink': 0,
+    });
+  });
+
+  test('with Landlock alone opens nothing, binds nothing and signals nobody', async (context) => {
+    const version = kernel.landlockCreateRuleset(new Uint8Array(0), 1);
+    context.skip(version < 6, `Landlock ABI ${version} knows no scopes`);
+    expect(await attempts(NOTHING, { landlock: true, seccomp: false })).toMatchObject({
+      'open of /etc/passwd': ACCES,
+      'open of host code': 0,
+      'open to write': ACCES,
+      'open of a terminal': ACCES,
+      'kill of another': PERM,
+      'bind TCP': ACCES,
+      pthread_create: 0,
+    });
+  });
+});
+
+/** The numbers of an `unistd.h`, as the preprocessor has them; undefined without that header. */
+function headerNumbers(include: string): Record<string, number> | undefined {
+  const options = ['-E', '-dM', '-x', 'c', '-'];
+  const { status, stdout } = spawnSync('cc', options, { input: include, encoding: 'utf8' });
+  if (status !== 0) return undefined;
+  const rows = [...stdout.matchAll(/^#define __NR(?:3264)?_(\w+) (\d+)$/gm)];
+  return Object.fromEntries(rows.map(([, name, number]) => [name, Number(number)]));
+}
+
+test.skipIf(process.arch !== 'x64')('the numbers of calls are those of this machine', () => {
+  const numbers = headerNumbers('#include <asm/unistd.h>\n') ?? {};
+  const ours = Object.entries(SYSCALLS).map(([name, [x64]]) => [name, x64]);
+  expect(ours).toEqual(ours.map(([name = '']) => [name, numbers[name] ?? -1]));
+});
+
+test('the numbers of arm64 are those of the generic table', (context) => {
+  // `uapi/asm/unistd.h` of arm64: the generic table, with these chosen.
+  const chosen = ['NEW_STAT', 'SET_GET_RLIMIT', 'SYS_CLONE3'].map(
+    (each) => `#define __ARCH_WANT_${each}\n`,
+  );
+  const numbers = headerNumbers(`${chosen.join('')}#include <asm-generic/unistd.h>\n`);
+  context.skip(numbers === undefined, 'no such header here');
+  // The table has these under the names of 64-bit machines.
+  const named: Readonly<Record<string, string>> = { newfstatat: 'fstatat' };
+  const ours = Object.entries(SYSCALLS).map(([name, [, arm64]]) => [name, arm64]);
+  expect(ours).toEqual(ours.map(([name = '']) => [name, numbers?.[named[name] ?? name] ?? -1]));
+});
+
+test('a filter has one rule at most for a call whatever its arguments', () => {
+  const rules = filterRules(NOTHING, 1).filter(({ tests = [] }) => tests.length === 0);
+  const names = rules.map(({ call }) => call);
+  expect(names).toEqual([...new Set(names)]);
+});
