@@ -101,7 +101,10 @@ export interface Guest {
    * ended wherever it is, within 50 ms. A RangeError for a time of more than 24 days.
    */
   stop(options?: StopOptions): Promise<Outcome>;
-  /** What it uses just now, and what was counted if it is `metered`. */
+  /**
+   * What it uses just now, and what was counted if it is `metered`. From a process of its own it
+   * is what that told last: a second ago at most if it is metered, else when it was asked before.
+   */
   usage(): GuestUsage;
 }
 

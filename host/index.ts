@@ -10,7 +10,14 @@ export {
   type NetRule,
   parseNetRule,
 } from './grants.js';
-export { type Guest, type GuestOptions, type StopOptions, startGuest } from './guest.js';
+export {
+  type Guest,
+  type GuestOptions,
+  ISOLATIONS,
+  type Isolation,
+  type StopOptions,
+  startGuest,
+} from './guest.js';
 export { type GuestModule, loadModule } from './guest/module.js';
 export type { GuestUsage } from './guest/usage.js';
 export type { Group, Member } from './group.js';

@@ -10,6 +10,7 @@ import type { Handle, Kernel, Session } from '../kernel/kernel.js';
 import { SETUP_VARIABLE, type Setup } from '../isolate/setup.js';
 import { type Output, OutputLines } from '../output.js';
 import type { GuestSignal } from '../signals.js';
+import { readMessage } from './heard.js';
 import type { Rendezvous } from './rendezvous.js';
 import {
   CHILD_FRAME_BYTES_MAX,
@@ -172,7 +173,7 @@ export class Child extends EventEmitter<ChildEvents> {
   }
 
   #take(payload: Buffer): void {
-    const message = JSON.parse(payload.toString()) as FromChild;
+    const message = readMessage(payload);
     if (message.kind === 'connected') {
       this.#channel = this.#rendezvous.accept(this.#process.pid ?? -1);
       this.#kernel.sessionAdopt(this.#passing.session, this.#channel);

@@ -59,6 +59,8 @@ class Process {
   readonly ended: Promise<Outcome>;
   readonly #timers: NodeJS.Timeout[] = [];
   #outcome: Outcome | undefined;
+  /** Whether it was asked for its usage, and has not answered. */
+  #asked = false;
   #usage: GuestUsage = {
     startedMs: Date.now(),
     running: true,
@@ -104,8 +106,10 @@ class Process {
     return new Error(outcome.kind === 'trapped' ? outcome.message : `it was ${outcome.kind}`);
   }
 
+  /** What it has told last; the next time it is what it uses now. */
   usage(): GuestUsage {
-    if (this.#usage.running) this.child.tell({ kind: 'usage' });
+    if (this.#usage.running && !this.#asked) this.child.tell({ kind: 'usage' });
+    this.#asked = true;
     return this.#usage;
   }
 
@@ -118,7 +122,7 @@ class Process {
   #hear(message: FromChild, options: ProcessOptions): void {
     const { name, instance = name, onReport, timeoutMs, limitGraceMs = 0 } = options;
     if (message.kind === 'report') onReport?.(message.line, instance);
-    else if (message.kind === 'usage') this.#usage = message.usage;
+    else if (message.kind === 'usage') this.#told(message.usage);
     else if (message.kind === 'confined') {
       onReport?.(confinedText(message, this.child.pid), instance);
     }
@@ -132,6 +136,11 @@ class Process {
       const mostMs = Math.min(timeoutMs + limitGraceMs + LIMIT_RUNG_MS, DURATION_MAX_MS);
       this.#timers.push(setTimeout(() => this.#kill('timeout'), mostMs));
     }
+  }
+
+  #told(usage: GuestUsage): void {
+    this.#usage = usage;
+    this.#asked = false;
   }
 
   #kill(reason: 'stopped' | 'timeout'): void {

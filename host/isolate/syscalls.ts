@@ -63,6 +63,7 @@ export const SYSCALLS = {
   mprotect: [10, 226],
   munmap: [11, 215],
   brk: [12, 214],
+  pkey_mprotect: [329, 288],
   mremap: [25, 216],
   madvise: [28, 233],
   sched_yield: [24, 124],

@@ -47,6 +47,24 @@ async function run(text: string, options: readonly string[] = []) {
 
 const WAITING = role('wait', 'wait.wasm', 'instances = 2');
 
+/** Runs `body` with a pipeline that runs, and its file; it is killed if it has not ended. */
+async function withPipelineFile(
+  pipeline: string,
+  options: readonly string[],
+  body: (command: ReturnType<typeof startCommand>, file: string) => Promise<void>,
+): Promise<void> {
+  await withFiles({ 'p.toml': pipeline }, async (folder) => {
+    const file = `${folder}/p.toml`;
+    const command = startCommand(['pipeline', ...options, file]);
+    try {
+      await body(command, file);
+    } finally {
+      command.child.kill('SIGKILL');
+      await command.ended;
+    }
+  });
+}
+
 describe('its end', () => {
   test('is that of the instance that trapped, which is named', async () => {
     const { status, stderr } = await run(`${WAITING}${role('bad', 'trap.wasm')}`, ['--grace=1ms']);
@@ -143,8 +161,7 @@ test.each(['thread', 'process'])(
       '[[channel]]\nfrom = "listener"\nto = "io"',
       '[[channel]]\nfrom = "io"\nto = "process"',
     ].join('\n');
-    await withFiles({ 'p.toml': pipeline }, async (folder) => {
-      const { child, said, ended } = startCommand(['pipeline', `${folder}/p.toml`]);
+    await withPipelineFile(pipeline, [], async ({ child, said, ended }) => {
       const listening = /listening on tcp:\/\/127\.0\.0\.1:(\d+) \(listener, fd 3\)\n/;
       const [, port] = await said(listening);
       const client = connect(Number(port), '127.0.0.1');
@@ -172,9 +189,7 @@ test('a reload of what is kept running fails no request, and one to garbage is r
   const good = readFileSync(`${example}pipeline.toml`, 'utf8')
     .replaceAll('build/', `${example}build/`)
     .replace(/127\.0\.0\.1:\d+/, '127.0.0.1:0');
-  await withFiles({ 'p.toml': good }, async (folder) => {
-    const file = `${folder}/p.toml`;
-    const { child, said, ended } = startCommand(['pipeline', '--restart=permanent', file]);
+  await withPipelineFile(good, ['--restart=permanent'], async ({ child, said, ended }, file) => {
     const [, port] = await said(/listening on tcp:\/\/127\.0\.0\.1:(\d+)/);
     const answers: string[] = [];
     const asking = new AbortController();

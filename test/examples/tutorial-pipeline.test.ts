@@ -197,12 +197,13 @@ describe('a client', () => {
       await Promise.all(served);
     }, small()));
 
-  test('that comes when there are no descriptors left is served later (E16)', () => {
+  test('that comes when there are no descriptors left is served later (E16)', async () => {
+    let count = 0;
     const few = pipeline.roles.map(({ name, grants }) => {
       const limits = { ...grants?.limits, ...(name === 'io' ? { fds: 12 } : {}) };
       return [name, { grants: { ...grants, limits } }] as const;
     });
-    return serve(
+    await serve(
       async (port) => {
         // More than the channels to the I/O guests hold: the listener guest has to wait as well.
         const clients = await Promise.all(
@@ -211,17 +212,25 @@ describe('a client', () => {
         const served = clients.map(async (client, number) => {
           await ask(client, requestOf(number, 1));
           client.close();
+          count++;
         });
         await Promise.all(served);
       },
       changing(Object.fromEntries(few)),
     );
+    expect(count).toBe(700);
   });
 
   test('that leaves while its requests are processed takes nobody with it', () =>
     serve(async (port) => {
       const pulse = await Client.connect(port);
-      await ask(pulse, 'here=1', 100);
+      const other = await Client.connect(port);
+      // Enough for every guest to have begun: what is open then stays as it is.
+      const many = answer('here=1', 100).repeat(500);
+      for (const client of [pulse, other]) {
+        await client.send('here=1\n'.repeat(500));
+        expect((await client.take(many.length)).toString()).toBe(many);
+      }
       const before = openDescriptors();
       for (let round = 0; round < 30; round++) {
         const client = await Client.connect(port);
@@ -234,6 +243,7 @@ describe('a client', () => {
       }
       expect(await leakedSince(before)).toEqual([]);
       pulse.close();
+      other.close();
     }, slow(100)));
 });
 

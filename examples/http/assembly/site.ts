@@ -56,7 +56,11 @@ export function openSite(poller: Poller): Site {
   const loop = new EventLoop(poller);
   const site = new Site(loop, fd);
   const address = new SocketAddress();
-  if (localAddress(fd, address) == 0) print('try: curl http://' + address.toString() + '/\n');
+  const worker = env('SANDPOLL_WORKER');
+  const isFirst = worker === null || worker == '0';
+  if (isFirst && localAddress(fd, address) == 0) {
+    print('try: curl http://' + address.toString() + '/\n');
+  }
   const timeoutMs = env('TIMEOUT_MS');
   if (timeoutMs !== null) setTimeouts(site, I64.parseInt(timeoutMs) * NS_PER_MS);
   return site;
