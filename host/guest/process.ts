@@ -73,7 +73,7 @@ class Process {
     this.child = child;
     this.listeners = given.listeners.map(({ url }, index) => ({ url, fd: STDIO.length + index }));
     child.on('message', (message) => this.#hear(message, options));
-    child.once('error', (error) => {
+    child.on('error', (error) => {
       this.#outcome ??= trapped(new Error(`the guest's process: ${error.message}`));
     });
     this.ended = new Promise((resolve) => {
@@ -97,13 +97,20 @@ class Process {
     });
     // Looked at once the guest was told of its module.
     this.linked.catch(() => {});
-    this.#timers.push(setTimeout(() => child.kill(), START_MS));
+    this.#timers.push(setTimeout(() => this.#giveUp(), START_MS));
   }
 
   /** The error for a process that ends before its guest runs. */
   async #neverLinked(): Promise<Error> {
     const outcome = await this.ended;
-    return new Error(outcome.kind === 'trapped' ? outcome.message : `it was ${outcome.kind}`);
+    const what = outcome.kind === 'trapped' ? outcome.message : 'the process was ended';
+    const error = new Error(`${what} before the guest ran`);
+    return Object.assign(error, { code: 'ERR_SANDPOLL_PROCESS' });
+  }
+
+  #giveUp(): void {
+    this.#outcome ??= trapped(new Error(`the guest's process took more than ${START_MS}ms`));
+    this.child.kill();
   }
 
   /** What it has told last; the next time it is what it uses now. */
@@ -179,7 +186,7 @@ function startProcess(options: ProcessOptions, start: (given: Given) => ChildSta
   const kernel = openNativeKernel();
   const given = openGiven(kernel, options);
   try {
-    const rendezvous = openRendezvous(kernel);
+    const rendezvous = openRendezvous(kernel, given.session);
     const message = start(given);
     const setup = setupOf(kernel, rendezvous.address, message.needs, options.grants.limits);
     const { name, instance = name, onOutput } = options;

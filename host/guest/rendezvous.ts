@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 
 import { encodeSockaddr } from '../address.js';
 import { linuxName } from '../errno.js';
-import { type Handle, type Kernel, SOCKADDR_BYTES } from '../kernel/kernel.js';
+import { type Handle, type Kernel, SOCKADDR_BYTES, type Session } from '../kernel/kernel.js';
 
 const AF_UNIX = 1;
 const SOCK_SEQPACKET = 5;
@@ -30,11 +30,12 @@ function check(syscall: string, result: number): number {
 }
 
 /** Opens one; throws an error of Node's shape when the process has no descriptors left. */
-export function openRendezvous(kernel: Kernel): Rendezvous {
+export function openRendezvous(kernel: Kernel, session: Session): Rendezvous {
   const address = new Uint8Array(SOCKADDR_BYTES);
   const name = randomBytes(NAME_BYTES).toString('hex');
   encodeSockaddr(address, { family: 'unix', path: `\0sandpoll-${name}` });
   const listener = check('socket', kernel.socket(AF_UNIX, SOCK_SEQPACKET, 0));
+  kernel.sessionAdopt(session, listener);
   check('bind', kernel.bind(listener, address));
   check('listen', kernel.listen(listener, BACKLOG));
   const credentials = new Uint8Array(UCRED_BYTES);

@@ -30,9 +30,10 @@ function inSession(session: number, statements: string): Worker {
 
 test('sessionWaiting: whether all threads of the session wait, so that a wake ends it', async () => {
   const session = kernel.sessionOpen();
-  const [one, other] = [0, 1].map(() =>
-    inSession(session, 'kernel.poll(kernel.eventfd(0, 0), 1, -1, 0)'),
-  );
+  const wait = `require('node:worker_threads').parentPort.postMessage('entered');
+    kernel.poll(kernel.eventfd(0, 0), 1, -1, 0);`;
+  const [one, other] = [0, 1].map(() => inSession(session, wait));
+  await Promise.all([once(one, 'message'), once(other, 'message')]);
   await expect.poll(() => kernel.sessionWaiting(session)).toBe(1);
   // This thread does not wait.
   kernel.sessionEnter(session);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import {
   type Group,
+  type Guest,
   type ListenAddress,
   type Share,
   type UsageError,
@@ -236,6 +237,31 @@ describe('E29: no queued connection is lost', () => {
       listener.close();
     }
   });
+});
+
+test('E29: a listener of SO_REUSEPORT that is kept for a successor loses nobody', async () => {
+  const shares = shareAmong([parseListen('127.0.0.1:0')], 2, 'reuseport');
+  const port = portOf(shares.urls[0]);
+  const module = await loadModule(readFileSync(wasmOf('worker')), 'worker.wasm', NO_GRANTS);
+  const run = async (index: number): Promise<Guest> => {
+    const env = { SANDPOLL_WORKER: String(index) };
+    const grants = { ...NO_GRANTS, env };
+    return startGuest({ bytes: module, name: module.name, grants, listen: shares.of(index) });
+  };
+  const guests = [await run(0), await run(1)];
+  try {
+    await Promise.all(guests.map(async ({ ready }) => ready));
+    await guests[1]?.stop();
+    // Half of them, by a hash, wait in the queue of the one that is gone.
+    const dialled = Array.from({ length: 40 }, async () => dial(port));
+    guests.push(await run(1));
+    const served = await Promise.all(dialled);
+    expect(new Set(served.map(({ worker }) => worker))).toEqual(new Set([0, 1]));
+    hangUp(served);
+  } finally {
+    await Promise.all(guests.map(async (guest) => guest.stop()));
+    shares.close();
+  }
 });
 
 describe('listeners of workers', () => {

@@ -86,8 +86,8 @@ const socketpairRow = imported(
       (handles) => {
         const made = kernel.socketpair(domain, plain, protocol, handles, 0);
         if (made < 0) return made;
-        const both = new Int32Array(handles.buffer, handles.byteOffset, 2);
-        for (const handle of both) limitBuffers(kernel, handle, sandbox.grants.limits);
+        const pair = new Int32Array(handles.buffer, handles.byteOffset, 2);
+        for (const handle of pair) limitBuffers(kernel, handle, sandbox.grants.limits);
         return made;
       },
     );
