@@ -6,7 +6,7 @@ import type { ListenAddress } from './address.js';
 import { type ChannelEnd, channelEnvironment } from './channels.js';
 import { createCounters } from './counters.js';
 import type { Grants, Limits } from './grants.js';
-import { type Opened, openDescriptors } from './guest/descriptors.js';
+import { type OpenOptions, type Opened, openDescriptors } from './guest/descriptors.js';
 import { type GuestModule, admitModule, compileModule } from './guest/module.js';
 import { startInProcess } from './guest/process.js';
 import { sharedParts } from './guest/crew.js';
@@ -61,7 +61,8 @@ export interface GuestOptions {
   readonly metered?: boolean;
   /**
    * What the guest runs in: a thread of this process (unless said), or a process of its own, which
-   * confines itself before (SECURITY.md). That takes some 100 ms more to start.
+   * confines itself before (SECURITY.md), takes some 100 ms more to start, and is killed when the
+   * thread that has started it ends.
    */
   readonly isolate?: Isolation;
   /**
@@ -130,7 +131,7 @@ function countersFor({ info }: Loading, { threads }: Limits): SharedArrayBuffer 
 /** Opens what a guest starts with, and the pipes it prints to if somebody takes its output. */
 function open(
   kernel: Kernel,
-  options: GuestOptions,
+  options: GuestOptions & Pick<OpenOptions, 'outputEnds'>,
 ): { readonly opened: Opened; readonly finishOutput: () => void } {
   const { onOutput, instance = options.name } = options;
   if (onOutput === undefined) {
@@ -154,7 +155,16 @@ function open(
  * (`EADDRINUSE`) for a listener. Nothing is left open then.
  */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
-  if (options.isolate === 'process') return startInProcess(options);
+  return options.isolate === 'process' ? startInProcess(options) : startInThread(options);
+}
+
+/**
+ * Starts a guest in a thread, as `startGuest` does. What it prints goes to `outputEnds`, if there
+ * are such: they become its descriptors 1 and 2.
+ */
+export async function startInThread(
+  options: GuestOptions & Pick<OpenOptions, 'outputEnds'>,
+): Promise<Guest> {
   const { grants } = options;
   const kernel = openNativeKernel();
   const loading = begin(options);

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { EPOLLIN } from '../abi/epoll.js';
 import { type ChannelEnd, adoptChannelEnd } from '../channels.js';
 import { linuxName } from '../errno.js';
-import { type Guest, startGuest } from '../guest.js';
+import { type Guest, startInThread } from '../guest.js';
 import {
   type ChildStart,
   FrameReader,
@@ -100,8 +100,8 @@ function refuseCalls(needs: Needs, confined: Confined): Confined {
 /** Everything that was passed, in order. */
 function takeGiven(
   supervisor: Supervisor,
-  { listeners, channels }: ChildStart,
-): { listen: SharedListener[]; ends: Record<string, ChannelEnd> } {
+  { listeners, channels, prints }: ChildStart,
+): { listen: SharedListener[]; ends: Record<string, ChannelEnd>; outputEnds?: Handle[] } {
   let count = 0;
   const next = (): Handle => {
     if (count > 0 && count % HANDLES_AT_ONCE === 0) supervisor.tell({ kind: 'more' });
@@ -111,6 +111,7 @@ function takeGiven(
   return {
     listen: listeners.map((listener) => adoptListener({ ...listener, handle: next() })),
     ends: Object.fromEntries(channels.map((name) => [name, adoptChannelEnd(next())])),
+    ...(prints ? { outputEnds: [next(), next()] } : {}),
   };
 }
 
@@ -131,18 +132,22 @@ async function start(
   bytes: Uint8Array,
   confined: Confined,
 ): Promise<Guest> {
-  const { name, grants, trace, metered, timeoutMs, limitGraceMs } = message;
-  const { listen, ends } = takeGiven(supervisor, message);
+  const { name, instance, grants, trace, jsonTrace, metered } = message;
+  const { timeoutMs, limitGraceMs } = message;
+  const { listen, ends, ...printed } = takeGiven(supervisor, message);
   supervisor.tell({ kind: 'confined', ...refuseCalls(message.needs, confined) });
-  const guest = await startGuest({
+  const guest = await startInThread({
     bytes,
     name,
+    instance,
     grants,
     trace,
+    jsonTrace,
     metered,
     thread,
     listen,
     channels: ends,
+    ...printed,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(limitGraceMs === undefined ? {} : { limitGraceMs }),
     onReport: (line) => supervisor.tell({ kind: 'report', line }),

@@ -8,7 +8,6 @@ import { serialize } from 'node:v8';
 import { EPOLLIN } from '../abi/epoll.js';
 import type { Handle, Kernel, Session } from '../kernel/kernel.js';
 import { SETUP_VARIABLE, type Setup } from '../isolate/setup.js';
-import { type Output, OutputLines } from '../output.js';
 import type { GuestSignal } from '../signals.js';
 import { readMessage } from './heard.js';
 import type { Rendezvous } from './rendezvous.js';
@@ -43,37 +42,6 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-/** Who takes what the guest prints, in place of this process's own streams. */
-export interface TakesOutput {
-  readonly instance: string;
-  readonly take: (output: Output) => void;
-}
-
-/** Between two reads of what a guest prints: one that prints more waits (B74, B99). */
-const READ_EVERY_MS = 50;
-
-/** Takes what comes from one of the process's streams, a buffer's size at most each time. */
-function readLines(
-  child: ChildProcess,
-  stream: 'stdout' | 'stderr',
-  { instance, take }: TakesOutput,
-): void {
-  const lines = new OutputLines(instance, stream, take, performance.now());
-  const from = child[stream];
-  let gone = false;
-  child.once('exit', () => {
-    gone = true;
-    from?.resume();
-  });
-  from?.on('data', (chunk: Buffer) => {
-    lines.push(chunk, performance.now());
-    if (gone) return;
-    from.pause();
-    setTimeout(() => from.resume(), READ_EVERY_MS);
-  });
-  from?.once('close', () => lines.end());
-}
-
 interface ChildEvents {
   message: [FromChild];
   /** It is gone, and all that it said was heard: a status, or the signal that killed it. */
@@ -99,27 +67,16 @@ export class Child extends EventEmitter<ChildEvents> {
   #passed = 0;
   #sequence = 0;
 
-  constructor(
-    kernel: Kernel,
-    setup: Setup,
-    rendezvous: Rendezvous,
-    passing: Passing,
-    output: TakesOutput | undefined,
-  ) {
+  constructor(kernel: Kernel, setup: Setup, rendezvous: Rendezvous, passing: Passing) {
     super();
     this.#kernel = kernel;
     this.#rendezvous = rendezvous;
     this.#passing = passing;
-    const printed = output === undefined ? 'inherit' : 'pipe';
     this.#process = spawn(process.execPath, [MAIN], {
       // Nothing of the host's environment, secrets least of all, goes where the guest is.
       env: { [SETUP_VARIABLE]: JSON.stringify(setup) },
-      stdio: ['inherit', printed, printed, 'pipe'],
+      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
     });
-    if (output !== undefined) {
-      readLines(this.#process, 'stdout', output);
-      readLines(this.#process, 'stderr', output);
-    }
     children.add(this.#process);
     const control = this.#control;
     const reader = new FrameReader(CHILD_FRAME_BYTES_MAX, (payload) => this.#take(payload));

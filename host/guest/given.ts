@@ -4,7 +4,7 @@ import type { Handle, Kernel, Session } from '../kernel/kernel.js';
 import { type Listener, openListener, takeListener } from '../listeners.js';
 import type { OpenOptions } from './descriptors.js';
 
-/** What is to be passed: the handles are the session's, listeners first. */
+/** What is to be passed: the handles are the session's: listeners, channels, pipes. */
 export interface Given {
   readonly session: Session;
   readonly handles: readonly Handle[];
@@ -30,6 +30,7 @@ export function openGiven(kernel: Kernel, options: OpenOptions): Given {
       keep(listener.handle);
     }
     for (const [name, end] of channels) keep(takeChannelEnd(name, end));
+    for (const end of options.outputEnds ?? []) keep(end);
   } catch (error) {
     for (const listener of listeners) listener.remove();
     kernel.sessionClose(session);

@@ -6,6 +6,7 @@ import type { ChannelEnd } from '../channels.js';
 import type { Grants } from '../grants.js';
 import { needsOf } from '../isolate/policy.js';
 import { setupOf } from '../isolate/setup-of.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { openNativeKernel } from '../kernel/native.js';
 import { LinkError } from '../link-error.js';
 import type { SharedListener } from '../listeners.js';
@@ -20,6 +21,7 @@ import { Child } from './child.js';
 import { STDIO } from './descriptors.js';
 import { type Given, openGiven } from './given.js';
 import { type GuestModule, admitModule } from './module.js';
+import { openOutput } from './output.js';
 import { openRendezvous } from './rendezvous.js';
 import type { GuestUsage } from './usage.js';
 import type { StopOptions } from './watch.js';
@@ -35,6 +37,7 @@ export interface ProcessOptions {
   readonly timeoutMs?: number;
   readonly limitGraceMs?: number;
   readonly trace?: readonly TraceGroup[];
+  readonly jsonTrace?: boolean;
   readonly metered?: boolean;
   readonly thread?: Worker;
   readonly instance?: string;
@@ -69,7 +72,8 @@ class Process {
     connections: 0,
   };
 
-  constructor(child: Child, given: Given, options: ProcessOptions) {
+  /** `finish` reads the rest of what the guest has printed. */
+  constructor(child: Child, given: Given, options: ProcessOptions, finish: () => void) {
     this.child = child;
     this.listeners = given.listeners.map(({ url }, index) => ({ url, fd: STDIO.length + index }));
     child.on('message', (message) => this.#hear(message, options));
@@ -79,6 +83,7 @@ class Process {
     this.ended = new Promise((resolve) => {
       child.once('gone', (code, signal) => {
         for (const timer of this.#timers) clearTimeout(timer);
+        finish();
         for (const listener of given.listeners) listener.remove();
         this.#usage = { ...this.#usage, running: false, cpuNs: 0, descriptors: 0, connections: 0 };
         resolve(this.#outcome ?? unspoken(code, signal));
@@ -181,23 +186,35 @@ function failure({ message, code, problems }: FromChild & { kind: 'failed' }): E
   return Object.assign(new Error(message), code === undefined ? {} : { code });
 }
 
-/** Passes it what was opened, and has it confine itself; it has to be started yet. */
+/** Opens what a guest starts with, and the pipes it prints to if somebody takes its output. */
+function openAll(kernel: Kernel, options: ProcessOptions): { given: Given; finish: () => void } {
+  const { name, instance = name, onOutput } = options;
+  if (onOutput === undefined) return { given: openGiven(kernel, options), finish: () => {} };
+  const { ends, finish } = openOutput(kernel, instance, onOutput);
+  try {
+    return { given: openGiven(kernel, { ...options, outputEnds: ends }), finish };
+  } catch (error) {
+    finish();
+    throw error;
+  }
+}
+
+/** Starts the process, which is to take what was opened, confine itself and start the guest. */
 function startProcess(options: ProcessOptions, start: (given: Given) => ChildStart): Process {
   const kernel = openNativeKernel();
-  const given = openGiven(kernel, options);
+  const { given, finish } = openAll(kernel, options);
   try {
     const rendezvous = openRendezvous(kernel, given.session);
     const message = start(given);
     const setup = setupOf(kernel, rendezvous.address, message.needs, options.grants.limits);
-    const { name, instance = name, onOutput } = options;
-    const output = onOutput && { instance, take: onOutput };
-    const child = new Child(kernel, setup, rendezvous, given, output);
-    const started = new Process(child, given, options);
+    const child = new Child(kernel, setup, rendezvous, given);
+    const started = new Process(child, given, options, finish);
     child.start(message, moduleBytes(options.bytes));
     return started;
   } catch (error) {
     for (const listener of given.listeners) listener.remove();
     kernel.sessionClose(given.session);
+    finish();
     throw error;
   }
 }
@@ -214,12 +231,14 @@ function checkedSignal(name: GuestSignal): GuestSignal {
 
 /** `startGuest` for a guest in a process of its own; it throws what that throws. */
 export async function startInProcess(options: ProcessOptions) {
-  const { bytes, name, grants, timeoutMs, limitGraceMs, trace = [], metered = false } = options;
+  const { bytes, name, instance = name, grants, timeoutMs, limitGraceMs } = options;
+  const { trace = [], jsonTrace = false, metered = false } = options;
   // Looked over here first: what is no module needs no process. It is compiled there alone.
   const { info } = bytes instanceof Uint8Array ? admitModule(bytes, name, grants) : bytes;
   const started = startProcess(options, ({ listeners, channels }) => ({
     kind: 'start',
     name,
+    instance,
     grants,
     listeners: listeners.map(({ kind, url, name: known }) => {
       return { kind, url, ...(known === undefined ? {} : { name: known }) };
@@ -227,7 +246,9 @@ export async function startInProcess(options: ProcessOptions) {
     channels,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(limitGraceMs === undefined ? {} : { limitGraceMs }),
+    prints: options.onOutput !== undefined,
     trace,
+    jsonTrace,
     metered,
     needs: needsOf(grants, spawnsThreads(info)),
   }));

@@ -14,13 +14,17 @@ import type { Needs } from '../isolate/policy.js';
 export interface ChildStart {
   readonly kind: 'start';
   readonly name: string;
+  readonly instance: string;
   readonly grants: Grants;
   /** Handles that come over the channel: listeners first, then channels, in this order. */
   readonly listeners: readonly PassedListener[];
   readonly channels: readonly string[];
+  /** Whether two pipes come after them, which the guest prints to. */
+  readonly prints: boolean;
   readonly timeoutMs?: number;
   readonly limitGraceMs?: number;
   readonly trace: readonly TraceGroup[];
+  readonly jsonTrace: boolean;
   readonly metered: boolean;
   readonly needs: Needs;
 }

@@ -15,6 +15,7 @@ import {
   startGuest,
   startWorkers,
 } from 'sandpoll';
+import { startThread } from '#host/thread.js';
 import { chooseCores, describeMachine } from './machine.js';
 import { parseOptions } from './options.js';
 import { BenchError, dial, memoryKib } from './processes.js';
@@ -42,14 +43,26 @@ const answer = async ({ listeners }: Pick<Guest, 'listeners'>): Promise<void> =>
   socket.destroy();
 };
 
-/** Milliseconds from the call to the first answer, of one instance after the other. */
-const startEach = async (module: GuestModule, starts: number): Promise<number[]> => {
+/**
+ * Milliseconds from the call to the first answer, of one instance after the other; with `ahead`
+ * each has a thread that was started, and has come to rest, before.
+ */
+const startEach = async (
+  module: GuestModule,
+  starts: number,
+  ahead: boolean,
+): Promise<number[]> => {
   const guests: Guest[] = [];
   const took: number[] = [];
   for (let i = 0; i < starts; i++) {
+    const thread = ahead ? startThread() : undefined;
+    if (thread) {
+      await once(thread, 'online');
+      await delay(REST_MS);
+    }
     const before = performance.now();
     const options = { bytes: module, name: module.name, grants: NO_GRANTS, listen: LISTEN };
-    const guest = await startGuest(options);
+    const guest = await startGuest({ ...options, ...(thread && { thread }) });
     await answer(guest);
     took.push(performance.now() - before);
     guests.push(guest);
@@ -84,11 +97,14 @@ const main = async (): Promise<void> => {
   const file = exampleFile('http/build/http.wasm');
   const module = await loadModule(readFileSync(file), 'http.wasm', NO_GRANTS);
   const bytes = await idleBytes(module);
-  const took = await startEach(module, quick ? QUICK_STARTS : STARTS);
+  const starts = quick ? QUICK_STARTS : STARTS;
+  const took = await startEach(module, starts, false);
+  const tookAhead = await startEach(module, QUICK_STARTS, true);
   const rows = {
     firstStartMs: took[0],
     furtherStartMs: median(took.slice(1)),
     slowestStartMs: Math.max(...took.slice(1)),
+    threadAheadStartMs: median(tookAhead),
     startTogetherMs: await startTogether(module),
     idleBytes: bytes,
   };

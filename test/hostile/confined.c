@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -93,6 +94,7 @@ static void try_processes(pid_t parent) {
   long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (pid == 0) _exit(0);
   tried("fork", pid);
+  if (pid > 0) waitpid((pid_t)pid, NULL, 0);
   tried("clone3", syscall(SYS_clone3, NULL, 0));
   char* const empty[] = {NULL};
   tried("execve", syscall(SYS_execve, "/bin/true-that-is-not-there", empty, empty));

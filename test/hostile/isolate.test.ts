@@ -230,21 +230,22 @@ const BAD = STATES.filter(({ name }) =>
   ['a busy loop', 'memory.fill of 16 MiB', 'epoll_wait(-1)', 'sock_accept'].includes(name),
 );
 
-describe.each(BAD)('a guest in $name, in its process', (state) => {
-  test('is killed by stop()', () =>
-    inState(state, async ({ guest }) => {
-      const from = performance.now();
-      expect(await guest.stop()).toEqual({ kind: 'killed', reason: 'stopped', rung: 'kill' });
-      expect(performance.now() - from).toBeLessThan(BOUND_MS);
-    }));
+test.each(BAD)('a guest in $name, in its process, is killed by stop()', (state) =>
+  inState(state, async ({ guest }) => {
+    const from = performance.now();
+    expect(await guest.stop()).toEqual({ kind: 'killed', reason: 'stopped', rung: 'kill' });
+    expect(performance.now() - from).toBeLessThan(BOUND_MS);
+  }),
+);
 
-  test('has its grace, and no more', () =>
-    inState(state, async ({ guest }) => {
-      const from = performance.now();
-      expect(await guest.stop({ graceMs: 50 })).toMatchObject({ kind: 'killed' });
-      expect(performance.now() - from).toBeLessThan(BOUND_MS);
-    }));
-});
+/** Those that do not end at a SIGTERM have their grace for nothing. */
+test.each(BAD.slice(1, 3))('a guest in $name, in its process, has its grace only', (state) =>
+  inState(state, async ({ guest }) => {
+    const from = performance.now();
+    expect(await guest.stop({ graceMs: 50 })).toMatchObject({ kind: 'killed' });
+    expect(performance.now() - from).toBeLessThan(BOUND_MS);
+  }),
+);
 
 test('Atomics.wait for ever ends too, by the limit of wall time', async () => {
   const waits = wat(`(module (memory (export "memory") 1 1 shared)
@@ -299,7 +300,7 @@ describe('this process survives', () => {
 
 test('many stopped at the same time leave nothing behind', async () => {
   const before = openDescriptors();
-  const locals = await Promise.all(Array.from({ length: 6 }, async () => startDriven(isolated())));
+  const locals = await Promise.all(Array.from({ length: 4 }, async () => startDriven(isolated())));
   const outcomes = await Promise.all(locals.map(async ({ guest }) => guest.stop()));
   expect(outcomes).toEqual(locals.map(() => ({ kind: 'killed', reason: 'stopped', rung: 'kill' })));
   await Promise.all(locals.map(async ({ driven }) => driven.end()));
