@@ -22,5 +22,10 @@ const { Worker } = process.getBuiltinModule('node:worker_threads');
 const thread =
   noGuest.includes(argv[0]) || /(^| )--isolate[= ]process( |$)/.test(argv.join(' '))
     ? undefined
-    : new Worker(`${__dirname}/../worker.js`, { env: {}, execArgv: [] });
+    : new Worker(`${__dirname}/../thread/worker.cjs`, {
+        env: {},
+        execArgv: [],
+        // As in thread.ts.
+        resourceLimits: { maxYoungGenerationSizeMb: 1 },
+      });
 void import('./program.js').then(({ main }) => main(argv, thread));

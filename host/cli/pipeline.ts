@@ -19,7 +19,7 @@ import { configureLog, say } from './log.js';
 import { endingStatus } from './report.js';
 import { wordsOf } from './serve.js';
 import { readServeFlags } from './serve-options.js';
-import { forwardSignals } from './signals.js';
+import { forwardSignals, holdSignals } from './signals.js';
 import { type WatchOptions, openMetrics, readWatchFlags, watchedBy } from './watching.js';
 
 export interface PipelineArguments extends WatchOptions {
@@ -191,6 +191,7 @@ export async function runPipeline(options: PipelineArguments): Promise<number> {
     () => leaves,
   );
   await openMetrics(options, source);
+  const held = holdSignals();
   service = await servePipeline(pipeline, {
     ...watchedBy(options),
     graceMs,
@@ -199,6 +200,7 @@ export async function runPipeline(options: PipelineArguments): Promise<number> {
     onReport: (line, guest) => say(`sandpoll: ${guest}: ${line}`, { level: 'warn', guest }),
   });
   const signalled = forwardSignals(signalsOf(service, options), {
+    held,
     graceMs,
     say: (line) => say(`sandpoll: ${line}`, { level: 'warn' }),
     onLeave: () => {

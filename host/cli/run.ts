@@ -10,7 +10,7 @@ import type { RunOptions } from './options.js';
 import { readModuleFile } from './files.js';
 import { configureLog, say } from './log.js';
 import { endingStatus } from './report.js';
-import { forwardSignals } from './signals.js';
+import { forwardSignals, holdSignals } from './signals.js';
 import { openMetrics, watchedBy } from './watching.js';
 
 /** Starts the guest, or as many as there shall be; `thread` is for the first. */
@@ -52,8 +52,10 @@ export async function run(
     () => leaves,
   );
   await openMetrics(options, source);
+  const held = holdSignals();
   group = await start(file, bytes, options, thread);
   const signalled = forwardSignals(group, {
+    held,
     graceMs,
     say: (line) => say(`sandpoll: ${line}`, { level: 'warn' }),
     onLeave: () => {

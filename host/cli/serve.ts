@@ -10,7 +10,7 @@ import { readModuleFile } from './files.js';
 import { type About, type LogLevel, configureLog, say } from './log.js';
 import type { RunOptions } from './options.js';
 import { Status, endingStatus, limitText, sayTrap } from './report.js';
-import { forwardSignals } from './signals.js';
+import { forwardSignals, holdSignals } from './signals.js';
 import { openMetrics, watchedBy } from './watching.js';
 
 type ServeFlagOptions = Pick<ServeOptions, 'restarts' | 'readyTimeoutMs' | 'probePath'>;
@@ -132,8 +132,7 @@ export async function serveFile(
   configureLog(options.log);
   const speaker = new Speaker(file, options);
   let service: Service | undefined;
-  // What is just being started is as new as can be: no reload, and no reason to end.
-  process.on('SIGHUP', () => {});
+  const held = holdSignals();
   // First: an address that cannot be had is known before anything runs.
   const source = serviceSource(() => service);
   await openMetrics(options, source);
@@ -146,6 +145,7 @@ export async function serveFile(
     onEvent: (event) => speaker.tell(event),
   });
   const signalled = forwardSignals(signalsOf(service, graceMs), {
+    held,
     graceMs,
     say: (line) => say(`sandpoll: ${line}`, { level: 'warn' }),
   });

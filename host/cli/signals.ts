@@ -3,6 +3,8 @@ import type { Guest } from '../guest.js';
 import { FORWARDED_SIGNALS, type GuestSignal } from '../signals.js';
 
 export interface ForwardOptions {
+  /** Signals that came while the guest was being started. */
+  readonly held: HeldSignals;
   /** How long a guest that takes TERM or INT has to leave by itself. */
   readonly graceMs: number;
   /** Says one line to the user. */
@@ -23,6 +25,35 @@ function ignoreCopy(): void {}
 /** A shell's status for a process that a signal ended. */
 function signalStatus(signal: GuestSignal): number {
   return 128 + FORWARDED_SIGNALS[signal];
+}
+
+/** Signals for a guest that is being started: it may run, and take them, before its start is told. */
+export interface HeldSignals {
+  /** Ends the holding; those that came, in their order. */
+  readonly release: () => readonly GuestSignal[];
+}
+
+/** Holds signals from here on. The second TERM or INT, if it is no copy, ends this process. */
+export function holdSignals(): HeldSignals {
+  const came: GuestSignal[] = [];
+  const names = Object.keys(FORWARDED_SIGNALS) as GuestSignal[];
+  let endsAt: { readonly signal: GuestSignal; readonly ms: number } | undefined;
+  const hold = (signal: GuestSignal): void => {
+    if (signal === 'SIGTERM' || signal === 'SIGINT') {
+      const ms = performance.now();
+      if (endsAt?.signal === signal && ms - endsAt.ms < COPY_MS) return;
+      if (endsAt !== undefined) process.exit(signalStatus(signal));
+      endsAt = { signal, ms };
+    }
+    came.push(signal);
+  };
+  for (const name of names) process.on(name, hold);
+  return {
+    release: () => {
+      for (const name of names) process.off(name, hold);
+      return came;
+    },
+  };
 }
 
 /**
@@ -71,5 +102,6 @@ export function forwardSignals(
   handlers.set('SIGUSR1', () => ignore('SIGUSR1'));
   handlers.set('SIGUSR2', () => ignore('SIGUSR2'));
   for (const [name, handler] of handlers) process.on(name, handler);
+  for (const signal of options.held.release()) handlers.get(signal)?.();
   return () => status;
 }
