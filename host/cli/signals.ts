@@ -27,7 +27,7 @@ function signalStatus(signal: GuestSignal): number {
   return 128 + FORWARDED_SIGNALS[signal];
 }
 
-/** Signals for a guest that is being started: it may run, and take them, before its start is told. */
+/** Signals for a guest that is being started: it may take them before its start is told of. */
 export interface HeldSignals {
   /** Ends the holding; those that came, in their order. */
   readonly release: () => readonly GuestSignal[];

@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 
 import {
   type ChannelEnd,
+  type Group,
   type Guest,
   type GuestModule,
   createChannel,
@@ -223,7 +224,7 @@ describe('guests that leave', () => {
 
 test('the pipeline of its README has four workers, and ends at SIGTERM', async () => {
   const pipeline = readExample('examples/tutorial-workqueue/pipeline.toml');
-  await withPipeline(pipeline, async (group) => {
+  const serve = async (group: Group): Promise<void> => {
     const [port = 0] = ports(group);
     const clients = await Promise.all([1, 2, 3, 4].map(async () => Client.connect(port)));
     const names = await Promise.all(clients.map(async (client) => ask(client, ['12 monkeys'])));
@@ -231,7 +232,8 @@ test('the pipeline of its README has four workers, and ends at SIGTERM', async (
     expect(group.signal('SIGTERM')).toBe(true);
     expect(await group.ended).toEqual({ kind: 'exited', code: 0 });
     for (const client of clients) client.close();
-  });
+  };
+  await withPipeline(pipeline, serve, { graceMs: 10_000 });
 });
 
 test('a worker without descriptors refuses a connection and serves the others (E16)', async () => {
