@@ -10,7 +10,7 @@
 #define SETTLE_BUSY_NS 200000u
 #define SETTLE_STEPS_MAX 750
 // The first of the idle connections, one in so many, warm up what opening them takes.
-#define IDLE_WARMUP 4
+#define IDLE_WARMUP 2
 
 uint8_t buffer[BUFFER_BYTES];
 struct client *clients;
