@@ -74,7 +74,7 @@ void run_closed(uint64_t duration_ns, uint64_t requests) {
   }
   // Among many connections it never sleeps: to wake it is work of the kernel that the server is
   // charged for, and a slower server, which finds it asleep more often, would pay more often. One
-  // connection finds it asleep whatever the server does, as any client is that waits for its answer.
+  // connection finds it asleep whatever the server does, as a client is that waits for its answer.
   const int timeout_ms = options.connections > 1 ? 0 : STALL_MS;
   uint64_t progress_ns = now;
   while (under_way > 0) {
