@@ -8,7 +8,6 @@ import { createCounters } from './counters.js';
 import type { Grants, Limits } from './grants.js';
 import { type OpenOptions, type Opened, openDescriptors } from './guest/descriptors.js';
 import { type GuestModule, admitModule, compileModule } from './guest/module.js';
-import { startInProcess } from './guest/process.js';
 import { sharedParts } from './guest/crew.js';
 import { openOutput } from './guest/output.js';
 import { type GuestUsage, usageOf } from './guest/usage.js';
@@ -155,7 +154,10 @@ function open(
  * (`EADDRINUSE`) for a listener. Nothing is left open then.
  */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
-  return options.isolate === 'process' ? startInProcess(options) : startInThread(options);
+  if (options.isolate !== 'process') return startInThread(options);
+  // Loaded here: a guest in a thread does not wait for it.
+  const { startInProcess } = await import('./guest/process.js');
+  return startInProcess(options);
 }
 
 /**
