@@ -27,8 +27,6 @@ export const INT32 = 6;
 export const INT64 = 7;
 /** So many bytes: `BYTES + n`, with n up to 16. */
 export const BYTES = 16;
-/** The last of `BYTES + n`. */
-export const BYTES_LAST = 32;
 /** Types of a select. */
 export const SELECT_TYPES = 8;
 /** A further opcode, as LEB128. */
