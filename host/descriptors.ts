@@ -8,28 +8,9 @@
 import type { Handle } from './kernel/kernel.js';
 import { Fdflags } from './abi/preview1.js';
 import { LinuxErrno } from './errno.js';
+import { Kind } from './kinds.js';
 
-/** What a descriptor is. FREE marks a number that is not open. */
-export const Kind = {
-  FREE: 0,
-  STDIO: 1,
-  LISTENER: 2,
-  STREAM: 3,
-  DATAGRAM: 4,
-  SEQPACKET: 5,
-  EPOLL: 6,
-  EVENT: 7,
-  TIMER: 8,
-  SIGNAL: 9,
-  CHANNEL: 10,
-  PIPE: 11,
-} as const;
-
-/**
- * What a descriptor's grant and open mode allow. SHARED marks a listener that other guests may
- * have too: a connection wakes one of them.
- */
-export const Access = { READ: 1, WRITE: 2, SHARED: 4 } as const;
+export { Access, Kind } from './kinds.js';
 
 /**
  * In place of a kind, while a row is moved or changes its kind: look-ups wait for the few
@@ -37,7 +18,7 @@ export const Access = { READ: 1, WRITE: 2, SHARED: 4 } as const;
  */
 const CHANGING = -1;
 
-const WORDS = 10;
+const WORDS = 11;
 const HANDLE = 0;
 const KIND = 1;
 const ACCESS = 2;
@@ -48,8 +29,10 @@ const RECV_TIMEOUT_MS = 6;
 const SEND_TIMEOUT_MS = 7;
 /** The handle that is known to be bound; 0 for none. */
 const BOUND = 8;
+/** Which granted directory this is, counted from 1; 0 for anything else. */
+const PREOPEN = 9;
 /** Counts what the row has held; raised before what it holds next is written. */
-const VERSION = 9;
+const VERSION = 10;
 
 /** In place of a handle: whether this socket is bound is to be asked each time. */
 const UNCERTAIN = -1;
@@ -125,8 +108,15 @@ export class DescriptorTable {
     return -LinuxErrno.MFILE;
   }
 
-  /** Opens a number that was claimed. */
-  open(fd: number, handle: Handle, kind: number, access: number, fdflags: number): void {
+  /** Opens a number that was claimed; `preopen` counts granted directories from 1. */
+  open(
+    fd: number,
+    handle: Handle,
+    kind: number,
+    access: number,
+    fdflags: number,
+    preopen = 0,
+  ): void {
     const at = this.#at(fd);
     const words = this.#words;
     this.#forget(fd);
@@ -139,6 +129,7 @@ export class DescriptorTable {
     words[at + RECV_TIMEOUT_MS] = 0;
     words[at + SEND_TIMEOUT_MS] = 0;
     words[at + BOUND] = 0;
+    words[at + PREOPEN] = preopen;
     if (isConnection(kind)) Atomics.add(words, CONNECTIONS, 1);
     Atomics.store(words, at + KIND, kind);
   }
@@ -326,6 +317,11 @@ export class DescriptorTable {
 
   setTimeoutMs(fd: number, sending: boolean, timeoutMs: number): void {
     this.#words[this.#at(fd) + (sending ? SEND_TIMEOUT_MS : RECV_TIMEOUT_MS)] = timeoutMs;
+  }
+
+  /** Which granted directory a descriptor is, counted from 1; 0 for anything else. */
+  preopen(fd: number): number {
+    return this.#words[this.#at(fd) + PREOPEN];
   }
 
   /** Whether a socket is known to have an address of its own. */

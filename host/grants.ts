@@ -32,7 +32,19 @@ export interface Limits {
   readonly moduleBytes: number;
 }
 
+/** A directory that a guest gets, and all that is beneath it. */
+export interface DirGrant {
+  /** Path on this machine. */
+  readonly host: string;
+  /** What the guest finds it as (`fd_prestat_dir_name`). */
+  readonly guest: string;
+  /** Whether nothing in it may be created, written, renamed, removed or otherwise changed. */
+  readonly readOnly: boolean;
+}
+
 export interface Grants {
+  /** Directories, in order from descriptor 3; listeners and channels come after them. */
+  readonly dirs: readonly DirGrant[];
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly net: NetGrants;
@@ -65,6 +77,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 
 /** What a guest has when nobody gave it anything. */
 export const NO_GRANTS: Grants = Object.freeze({
+  dirs: Object.freeze([]),
   args: Object.freeze([]),
   env: Object.freeze({}),
   net: Object.freeze({ allow: Object.freeze([]), deny: Object.freeze([]) }),

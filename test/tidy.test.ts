@@ -31,8 +31,11 @@ const FLOORS = [
   ['descriptors', 'threads', 'grants', 'kernel/native', 'kernel/inject'],
   ['abi', 'address', 'kernel/wrap'],
   ['kernel/calls', 'kernel/confine'],
+  ['kernel/kernel'],
+  ['kernel/files'],
   [
-    'kernel/kernel',
+    'kernel/values',
+    'kinds',
     'errno',
     'trap',
     'usage',

@@ -127,6 +127,7 @@ export function readRunFlags(
   };
   return {
     grants: {
+      dirs: [],
       args,
       env: Object.fromEntries(flags.env.map((text) => parseEnv(text, environment))),
       net: {

@@ -10,6 +10,18 @@ const vector = { bytes: 'bytes', iovs: 'iovs', count: 'number' } as const;
 const sockaddr = { handle: 'handle', address: 'address' } as const;
 const option = { handle: 'handle', level: 'number', name: 'number', ...bytesRange } as const;
 const waiting = { epoll: 'handle', bytes: 'bytes', offset: 'number', maxevents: 'number' } as const;
+const path = { directory: 'handle', ...bytesRange } as const;
+const renamed = {
+  from: 'handle',
+  bytes: 'bytes',
+  fromOffset: 'number',
+  fromLength: 'number',
+  to: 'handle',
+  toOffset: 'number',
+  toLength: 'number',
+} as const;
+const position = { offsetLo: 'number', offsetHi: 'number' } as const;
+const extent = { ...position, lengthLo: 'number', lengthHi: 'number' } as const;
 const clock = { clockid: 'number', ...at } as const;
 
 /**
@@ -83,6 +95,33 @@ export const KERNEL_CALLS = {
   fstat: { handle: 'handle' },
   isatty: { handle: 'handle' },
   close: { handle: 'handle' },
+  openDirectory: { path: 'bytes' },
+  openat: { ...path, flags: 'number', mode: 'number' },
+  statx: { ...path, flags: 'number', status: 'bytes' },
+  utimensat: { ...path, flags: 'number', times: 'bytes' },
+  mkdirat: { ...path, mode: 'number' },
+  unlinkat: { ...path, flags: 'number' },
+  renameat: renamed,
+  linkat: renamed,
+  symlinkat: {
+    bytes: 'bytes',
+    targetOffset: 'number',
+    targetLength: 'number',
+    directory: 'handle',
+    offset: 'number',
+    length: 'number',
+  },
+  readlinkat: { ...path, room: 'number', roomBytes: 'number' },
+  getdents64: path,
+  lseek: { handle: 'handle', ...position, whence: 'number', bytes: 'bytes', at: 'number' },
+  preadv: { handle: 'handle', ...vector, ...position },
+  pwritev: { handle: 'handle', ...vector, ...position },
+  ftruncate: { handle: 'handle', sizeLo: 'number', sizeHi: 'number' },
+  fallocate: { handle: 'handle', ...extent },
+  fadvise: { handle: 'handle', ...extent, advice: 'number' },
+  fsync: { handle: 'handle' },
+  fdatasync: { handle: 'handle' },
+  setfl: { handle: 'handle', flags: 'number' },
   clockGettime: clock,
   clockGetres: clock,
   getrandom: bytesRange,

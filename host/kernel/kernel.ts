@@ -6,37 +6,14 @@
  * descriptor number of this process; a closed handle answers `-EBADF` for ever.
  *
  * Everything that is not deterministic passes through here. Guests, grants and WASI do not.
+ * What concerns files is in `files.ts`.
  */
 
-/**
- * Memory that a call reads or writes. An ArrayBuffer, where there is one, is cheaper to look into
- * than a view of it: some 15 ns a call.
- */
-export type Bytes = Uint8Array | ArrayBuffer;
+import type { Files } from './files.js';
+import type { Bytes, Handle, Result, Session, SockaddrBuffer } from './values.js';
 
-/** Opaque name of an open kernel object: slot and generation in 31 bits. */
-export type Handle = number;
-
-/** A result: `>= 0`, or minus a Linux errno. */
-export type Result = number;
-
-/** Names one guest: the owner of handles, and the threads that `sessionWake` reaches. */
-export type Session = number;
-
-/**
- * A buffer that carries one socket address across the port, `SOCKADDR_BYTES` long:
- * u32 length of the address in bytes @0, then a Linux `struct sockaddr_*` @4 (up to 128 bytes).
- */
-export type SockaddrBuffer = Uint8Array;
-
-/** Size in bytes of a `SockaddrBuffer`: 4 of length, 128 of `sockaddr_storage`. */
-export const SOCKADDR_BYTES = 132;
-
-/** The largest number of buffers one vectored call takes: IOV_MAX of `readv(2)`. */
-export const IOV_MAX = 1024;
-
-/** The largest number of events that one wait reports; more wait for the next call. */
-export const EPOLL_EVENTS_MAX = 4096;
+export type { Bytes, Handle, Result, Session, SockaddrBuffer } from './values.js';
+export { EPOLL_EVENTS_MAX, ESCAPES, IOV_MAX, SOCKADDR_BYTES, STATUS_BYTES } from './values.js';
 
 /**
  * `bytes` is always the memory that the call reads or writes, `offset` and `length` a range in it.
@@ -44,7 +21,7 @@ export const EPOLL_EVENTS_MAX = 4096;
  *
  * `iovs` holds `count` pairs (offset in `bytes`, length), both u32.
  */
-export interface Kernel {
+export interface Kernel extends Files {
   // Sessions -------------------------------------------------------------------------------
   /** Opens a session. Owns nothing yet; close it with `sessionClose`. */
   sessionOpen(): Session;

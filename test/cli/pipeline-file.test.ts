@@ -60,6 +60,7 @@ describe('a file that is right', () => {
       listen: [parseListen('http=127.0.0.1:8080'), parseListen('udp://127.0.0.1:53')],
       timeoutMs: 2000,
       grants: {
+        dirs: [],
         args: ['m.wasm', '--verbose', 'x'],
         env: { A: 'b=c', HOME: '/root' },
         net: {

@@ -1,0 +1,147 @@
+/**
+ * The part of the Kernel port that is about files, in Linux's own terms.
+ *
+ * A path is a range of guest memory, read once: at most 4,095 bytes (`-ENAMETOOLONG`), none of
+ * them NUL (`-EINVAL`). It is looked up by `openat2(2)` with RESOLVE_BENEATH and
+ * RESOLVE_NO_MAGICLINKS; `-ESCAPES` where that would leave `directory`. What acts on a name
+ * (mkdirat, unlinkat, renameat, linkat, symlinkat) finds the name's parent so, and then acts on
+ * one plain name in it.
+ */
+import type { Bytes, Handle, Result } from './values.js';
+
+export interface Files {
+  /**
+   * `open(2)` of a directory of this machine, O_RDONLY and O_DIRECTORY, by the host's own path
+   * (at most 4,095 bytes, no NUL). `-ENOSYS` where there is no `openat2(2)`.
+   */
+  openDirectory(path: Uint8Array): Handle | Result;
+  /**
+   * `openat2(2)`, always with O_CLOEXEC, O_NOCTTY and O_NONBLOCK; `flags` and `mode` as in
+   * `open(2)`.
+   */
+  openat(
+    directory: Handle,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    flags: number,
+    mode: number,
+  ): Handle | Result;
+  /**
+   * `statx(2)`: writes a `status` (STATUS_BYTES) and returns its mode. `flags` is 0,
+   * AT_SYMLINK_NOFOLLOW, or AT_EMPTY_PATH: then the handle itself is asked, and no path is read.
+   */
+  statx(
+    directory: Handle,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    flags: number,
+    status: Uint8Array,
+  ): Result;
+  /** `utimensat(2)`; `times` is a `struct timespec[2]`, 32 bytes; `flags` as in `statx`. */
+  utimensat(
+    directory: Handle,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    flags: number,
+    times: Uint8Array,
+  ): Result;
+  /** `mkdirat(2)`. */
+  mkdirat(directory: Handle, bytes: Bytes, offset: number, length: number, mode: number): Result;
+  /** `unlinkat(2)`; `flags` is 0 or AT_REMOVEDIR. */
+  unlinkat(directory: Handle, bytes: Bytes, offset: number, length: number, flags: number): Result;
+  /** `renameat(2)`. */
+  renameat(
+    from: Handle,
+    bytes: Bytes,
+    fromOffset: number,
+    fromLength: number,
+    to: Handle,
+    toOffset: number,
+    toLength: number,
+  ): Result;
+  /** `linkat(2)`; a symbolic link as the last part of `from` is itself linked. */
+  linkat(
+    from: Handle,
+    bytes: Bytes,
+    fromOffset: number,
+    fromLength: number,
+    to: Handle,
+    toOffset: number,
+    toLength: number,
+  ): Result;
+  /** `symlinkat(2)`; the target is text like any other, and not looked up. */
+  symlinkat(
+    bytes: Bytes,
+    targetOffset: number,
+    targetLength: number,
+    directory: Handle,
+    offset: number,
+    length: number,
+  ): Result;
+  /** `readlinkat(2)`: writes at most `roomBytes` at `room`, and returns how many. */
+  readlinkat(
+    directory: Handle,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    room: number,
+    roomBytes: number,
+  ): Result;
+  /** `getdents64(2)`: whole `struct linux_dirent64` records; bytes written, 0 at the end. */
+  getdents64(directory: Handle, bytes: Bytes, offset: number, length: number): Result;
+  /** `lseek(2)`, the offset as two u32; the position then is written at `at`, a u64. */
+  lseek(
+    handle: Handle,
+    offsetLo: number,
+    offsetHi: number,
+    whence: number,
+    bytes: Bytes,
+    at: number,
+  ): Result;
+  /** `preadv(2)`. */
+  preadv(
+    handle: Handle,
+    bytes: Bytes,
+    iovs: Uint32Array,
+    count: number,
+    offsetLo: number,
+    offsetHi: number,
+  ): Result;
+  /** `pwritev(2)`. */
+  pwritev(
+    handle: Handle,
+    bytes: Bytes,
+    iovs: Uint32Array,
+    count: number,
+    offsetLo: number,
+    offsetHi: number,
+  ): Result;
+  /** `ftruncate(2)`. */
+  ftruncate(handle: Handle, sizeLo: number, sizeHi: number): Result;
+  /** `fallocate(2)` with mode 0. */
+  fallocate(
+    handle: Handle,
+    offsetLo: number,
+    offsetHi: number,
+    lengthLo: number,
+    lengthHi: number,
+  ): Result;
+  /** `posix_fadvise(2)`. */
+  fadvise(
+    handle: Handle,
+    offsetLo: number,
+    offsetHi: number,
+    lengthLo: number,
+    lengthHi: number,
+    advice: number,
+  ): Result;
+  /** `fsync(2)`. */
+  fsync(handle: Handle): Result;
+  /** `fdatasync(2)`. */
+  fdatasync(handle: Handle): Result;
+  /** `fcntl(2)` F_SETFL: O_APPEND is set or cleared, O_NONBLOCK stays as it is. */
+  setfl(handle: Handle, flags: number): Result;
+}
