@@ -16,6 +16,7 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   udp: ['udp.c'],
   proxy: ['proxy.c'],
   pipeline: ['pipeline.c', 'pipeline_work.c'],
+  handover: ['handover.c'],
   load: [
     'load.c',
     'load_options.c',

@@ -1,18 +1,30 @@
 /**
- * How long an accepted socket is on its way from one guest to another that waits for it.
+ * How long an accepted socket is on its way from one guest to another that waits for it, beside
+ * two threads of a C program that do the same, in turns.
  *
  *     npm run build && tsc -b test/bench && node test/bench/build/js/handover.js
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { text } from 'node:stream/consumers';
+import { buildC } from './build.js';
 import { describeMachine } from './machine.js';
 import { ANY_CORE, BenchError, dial } from './processes.js';
-import { HOST, benchFile } from './servers.js';
+import { HOST, benchFile, program } from './servers.js';
+import { median } from './stats.js';
 
+const ROUNDS = 3;
+const COUNT = 20_000;
 /** The first ones wait for the compiler. */
 const HEAT = 5_000;
 
-const measure = async (): Promise<readonly number[]> => {
+/** The times in order, without the first ones. */
+const sorted = (output: string): readonly number[] => {
+  const timesNs = output.trim().split('\n').map(Number);
+  if (timesNs.length !== COUNT) throw new BenchError('the taker ended early');
+  return timesNs.slice(HEAT).toSorted((a, b) => a - b);
+};
+
+const measureGuests = async (): Promise<readonly number[]> => {
   const command = [HOST, 'pipeline', benchFile('handover.toml')];
   const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
   let stderr = '';
@@ -20,21 +32,38 @@ const measure = async (): Promise<readonly number[]> => {
   for await (const chunk of child.stderr) {
     stderr += String(chunk);
     const found = /listening on tcp:\/\/127\.0\.0\.1:(\d+)/.exec(stderr);
-    if (found) await dial(Number(found[1]));
+    // It is the guests' from here on: its end is theirs, and a reset is one way.
+    if (found) (await dial(Number(found[1]))).once('error', () => {});
   }
-  const timesNs = (await stdout).trim().split('\n').map(Number);
-  if (timesNs.length <= HEAT) throw new BenchError(`the taker ended early: ${stderr}`);
-  return timesNs.slice(HEAT).toSorted((a, b) => a - b);
+  return sorted(await stdout);
+};
+
+const measureThreads = (): readonly number[] => {
+  return sorted(spawnSync(program('handover'), [String(COUNT)], { encoding: 'utf8' }).stdout);
 };
 
 const main = async (): Promise<void> => {
-  const timesNs = await measure();
-  const at = (share: number): string => {
-    return ((timesNs[Math.floor(share * (timesNs.length - 1))] ?? NaN) / 1000).toFixed(1);
+  buildC(false);
+  const guests: (readonly number[])[] = [];
+  const threads: (readonly number[])[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    threads.push(measureThreads());
+    guests.push(await measureGuests());
+  }
+  const at = (rounds: readonly (readonly number[])[], share: number): number => {
+    return median(rounds.map((timesNs) => timesNs[Math.floor(share * timesNs.length)] ?? NaN));
   };
   process.stdout.write(describeMachine(ANY_CORE));
-  const line = `p50 ${at(0.5)} µs, p90 ${at(0.9)}, p99 ${at(0.99)} (${timesNs.length} times)`;
-  process.stdout.write(`hand-over of an accepted socket: ${line}\n`);
+  process.stdout.write('hand-over of an accepted socket, µs    guests     C  ratio\n');
+  for (const [name, share] of [
+    ['p50', 0.5],
+    ['p90', 0.9],
+    ['p99', 0.99],
+  ] as const) {
+    const [ours, c] = [at(guests, share) / 1000, at(threads, share) / 1000];
+    const cells = [ours.toFixed(1).padStart(10), c.toFixed(1).padStart(6)];
+    process.stdout.write(`${name.padEnd(35)}${cells.join('')}  ${(ours / c).toFixed(2)}\n`);
+  }
 };
 
 try {
