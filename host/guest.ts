@@ -17,7 +17,7 @@ import { openNativeKernel } from './kernel/native.js';
 import { type SharedListener, listenerEnvironment } from './listeners.js';
 import type { Output } from './output.js';
 import { FORWARDED_SIGNALS, type GuestSignal } from './signals.js';
-import { startThread } from './thread.js';
+import { refillThreads, takeThread } from './thread.js';
 import type { TraceGroup } from './trace-groups.js';
 import type { Outcome } from './trap.js';
 import { spawnsThreads } from './wasm/threads.js';
@@ -171,7 +171,7 @@ export async function startInThread(
   const kernel = openNativeKernel();
   const loading = begin(options);
   const { opened, finishOutput } = open(kernel, options);
-  const worker = options.thread ?? startThread();
+  const worker = options.thread ?? takeThread();
   const limited = { ...options, cpuMs: grants.limits.cpuMs };
   const watched = watch(worker, kernel, opened, limited, loading.codeShift);
   const ended = watched.ended.then((outcome) => {
@@ -200,6 +200,7 @@ export async function startInThread(
     };
     watched.begin(message);
     await watched.linked;
+    refillThreads();
   } catch (error) {
     void watched.stop();
     await ended;

@@ -6,7 +6,7 @@ import { type Guest, type GuestOptions, startGuest } from './guest.js';
 import { loadModule } from './guest/module.js';
 import { type Group, groupOf } from './group.js';
 import { type SharedListener, releaseListener, shareListener } from './listeners.js';
-import { startThread } from './thread.js';
+import { takeThread } from './thread.js';
 import { usageError } from './usage.js';
 
 /**
@@ -119,7 +119,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Group> {
     const inThreads = options.isolate !== 'process';
     const wanted = inThreads ? count : 0;
     if (options.thread !== undefined) threads.push(options.thread);
-    while (threads.length < wanted) threads.push(startThread());
+    while (threads.length < wanted) threads.push(takeThread());
     const module =
       bytes instanceof Uint8Array && inThreads ? await loadModule(bytes, name, grants) : bytes;
     const starts = Array.from({ length: count }, async (_each, index) => {

@@ -10,12 +10,12 @@ import {
   type Guest,
   type GuestModule,
   NO_GRANTS,
+  keepThreads,
   loadModule,
   parseListen,
   startGuest,
   startWorkers,
 } from 'sandpoll';
-import { startThread } from '#host/thread.js';
 import { chooseCores, describeMachine } from './machine.js';
 import { parseOptions } from './options.js';
 import { BenchError, dial, memoryKib } from './processes.js';
@@ -44,29 +44,23 @@ const answer = async ({ listeners }: Pick<Guest, 'listeners'>): Promise<void> =>
 };
 
 /**
- * Milliseconds from the call to the first answer, of one instance after the other; with `ahead`
- * each has a thread that was started, and has come to rest, before.
+ * Milliseconds from the call to the first answer, of one instance after the other; with `kept`
+ * each finds a thread that was kept for it, and has come to rest.
  */
-const startEach = async (
-  module: GuestModule,
-  starts: number,
-  ahead: boolean,
-): Promise<number[]> => {
+const startEach = async (module: GuestModule, starts: number, kept: boolean): Promise<number[]> => {
   const guests: Guest[] = [];
   const took: number[] = [];
+  keepThreads(kept ? 1 : 0);
   for (let i = 0; i < starts; i++) {
-    const thread = ahead ? startThread() : undefined;
-    if (thread) {
-      await once(thread, 'online');
-      await delay(REST_MS);
-    }
+    if (kept) await delay(REST_MS);
     const before = performance.now();
     const options = { bytes: module, name: module.name, grants: NO_GRANTS, listen: LISTEN };
-    const guest = await startGuest({ ...options, ...(thread && { thread }) });
+    const guest = await startGuest(options);
     await answer(guest);
     took.push(performance.now() - before);
     guests.push(guest);
   }
+  keepThreads(0);
   await Promise.all(guests.map(async (guest) => guest.stop()));
   return took;
 };
@@ -99,12 +93,12 @@ const main = async (): Promise<void> => {
   const bytes = await idleBytes(module);
   const starts = quick ? QUICK_STARTS : STARTS;
   const took = await startEach(module, starts, false);
-  const tookAhead = await startEach(module, QUICK_STARTS, true);
+  const tookKept = await startEach(module, QUICK_STARTS, true);
   const rows = {
     firstStartMs: took[0],
     furtherStartMs: median(took.slice(1)),
     slowestStartMs: Math.max(...took.slice(1)),
-    threadAheadStartMs: median(tookAhead),
+    keptThreadStartMs: median(tookKept),
     startTogetherMs: await startTogether(module),
     idleBytes: bytes,
   };
