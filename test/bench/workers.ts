@@ -3,6 +3,7 @@
  *
  *     npm run build && tsc -b test/bench && node test/bench/build/js/workers.js [--quick] [--json]
  */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,7 +20,7 @@ import {
 import { chooseCores, describeMachine } from './machine.js';
 import { parseOptions } from './options.js';
 import { BenchError, dial, memoryKib } from './processes.js';
-import { exampleFile } from './servers.js';
+import { benchFile, exampleFile } from './servers.js';
 import { median } from './stats.js';
 
 const STARTS = 40;
@@ -86,6 +87,12 @@ const idleBytes = async (module: GuestModule): Promise<number> => {
   return (grownKib * 1024) / IDLE;
 };
 
+/** What as many threads of Node's cost by themselves, in a process of their own. */
+const emptyThreadBytes = (): number => {
+  const command = [benchFile('node-threads.mjs'), String(IDLE), String(REST_MS)];
+  return Number(spawnSync(process.execPath, command, { encoding: 'utf8' }).stdout);
+};
+
 const main = async (): Promise<void> => {
   const { quick, json } = parseOptions(process.argv.slice(2));
   const file = exampleFile('http/build/http.wasm');
@@ -101,6 +108,7 @@ const main = async (): Promise<void> => {
     keptThreadStartMs: median(tookKept),
     startTogetherMs: await startTogether(module),
     idleBytes: bytes,
+    emptyThreadBytes: emptyThreadBytes(),
   };
   if (json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
   else {
