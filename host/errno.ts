@@ -95,6 +95,16 @@ const NEAREST = [
   ['EHOSTDOWN', 112, 'HOSTUNREACH'],
   ['ENONET', 64, 'NETUNREACH'],
   ['ECOMM', 70, 'IO'],
+  ['ENODATA', 61, 'IO'],
+  ['EUCLEAN', 117, 'IO'],
+  ['EREMOTEIO', 121, 'IO'],
+  ['ENOMEDIUM', 123, 'NXIO'],
+  ['EMEDIUMTYPE', 124, 'IO'],
+  ['ENOKEY', 126, 'ACCES'],
+  ['EKEYEXPIRED', 127, 'ACCES'],
+  ['EKEYREVOKED', 128, 'ACCES'],
+  ['EKEYREJECTED', 129, 'ACCES'],
+  ['EHWPOISON', 133, 'IO'],
 ] as const;
 
 type Name = (typeof ROWS)[number][0];
@@ -112,6 +122,7 @@ export const LinuxErrno = Object.freeze(
   ),
 ) as Readonly<Record<Exclude<Name, 'NOTCAPABLE'>, number>>;
 
+/** The last stands for all that are larger: some file systems let out what is Linux's own. */
 const WASI_OF_LINUX = new Uint8Array(256).fill(Errno.IO);
 WASI_OF_LINUX[0] = 0;
 for (const [name, linux, wasi] of ROWS) {
@@ -121,7 +132,7 @@ for (const [, linux, name] of NEAREST) WASI_OF_LINUX[linux] = Errno[name];
 
 /** The WASI errno for a failed kernel result (`< 0`); an unknown Linux errno becomes IO. */
 export function wasiErrno(result: number): number {
-  return WASI_OF_LINUX[-result & 255];
+  return WASI_OF_LINUX[Math.min(-result, WASI_OF_LINUX.length - 1)];
 }
 
 /** The WASI errno for any kernel result: SUCCESS when it is `>= 0`. */

@@ -126,6 +126,48 @@ void add_preview1(std::string& json) {
       .AT(signalfd_siginfo, "ssi_uid", ssi_uid);
 }
 
+/** What WASI preview0 has laid out in another way. */
+void add_unstable(std::string& json) {
+  STRUCT(unstable_subscription)
+      .AT(unstable_subscription, "userdata", userdata)
+      .AT(unstable_subscription, "tag", tag)
+      .AT(unstable_subscription, "clock.identifier", u.clock.identifier)
+      .AT(unstable_subscription, "clock.id", u.clock.id)
+      .AT(unstable_subscription, "clock.timeout", u.clock.timeout)
+      .AT(unstable_subscription, "clock.precision", u.clock.precision)
+      .AT(unstable_subscription, "clock.flags", u.clock.flags)
+      .AT(unstable_subscription, "fd_readwrite.fd", u.fd_readwrite.fd);
+  STRUCT(unstable_filestat)
+      .AT(unstable_filestat, "dev", dev)
+      .AT(unstable_filestat, "ino", ino)
+      .AT(unstable_filestat, "filetype", filetype)
+      .AT(unstable_filestat, "nlink", nlink)
+      .AT(unstable_filestat, "size", size)
+      .AT(unstable_filestat, "atim", atim)
+      .AT(unstable_filestat, "mtim", mtim)
+      .AT(unstable_filestat, "ctim", ctim);
+}
+
+/** Linux's files, and the port's own record. */
+void add_files(std::string& json) {
+  STRUCT(linux_dirent64)
+      .AT(linux_dirent64, "d_ino", d_ino)
+      .AT(linux_dirent64, "d_off", d_off)
+      .AT(linux_dirent64, "d_reclen", d_reclen)
+      .AT(linux_dirent64, "d_type", d_type)
+      .AT(linux_dirent64, "d_name", d_name);
+  STRUCT(status)
+      .AT(status, "dev", dev)
+      .AT(status, "ino", ino)
+      .AT(status, "mode", mode)
+      .AT(status, "zero", zero)
+      .AT(status, "nlink", nlink)
+      .AT(status, "size", size)
+      .AT(status, "atim", atim)
+      .AT(status, "mtim", mtim)
+      .AT(status, "ctim", ctim);
+}
+
 /** The WasmEdge socket family. */
 void add_sockets(std::string& json) {
   STRUCT(wasi_address).AT(wasi_address, "buf", buf).AT(wasi_address, "len", len);
@@ -190,6 +232,8 @@ void add_linux_sockets(std::string& json) {
 std::string abi_layout() {
   std::string json = "{";
   add_preview1(json);
+  add_unstable(json);
+  add_files(json);
   add_sockets(json);
   add_linux_sockets(json);
   return json + "}";

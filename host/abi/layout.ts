@@ -61,6 +61,22 @@ export function u64(offset: number): Field64 {
   };
 }
 
+/** Where an i64 is taken apart: arithmetic with BigInts costs 35 ns, a store and a load nothing. */
+const I64 = new BigInt64Array(1);
+const I64_WORDS = new Int32Array(I64.buffer);
+
+/** The low 32 bits of an i64 or u64 that wasm passes, signed: a u32 for whoever takes one. */
+export function lowWord(value: bigint): number {
+  I64[0] = value;
+  return I64_WORDS[0];
+}
+
+/** The high 32 bits, likewise. */
+export function highWord(value: bigint): number {
+  I64[0] = value;
+  return I64_WORDS[1];
+}
+
 /** A struct: its size and alignment in bytes, and its fields. */
 export type Struct<Fields> = Fields & { readonly SIZE: number; readonly ALIGN: number };
 

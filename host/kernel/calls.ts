@@ -87,6 +87,7 @@ export const KERNEL_CALLS = {
   dup: { handle: 'handle' },
   pipe2: at,
   stdio: { fd: 'number' },
+  openFile: { path: 'bytes', flags: 'number' },
   read: { handle: 'handle', ...bytesRange },
   write: { handle: 'handle', ...bytesRange },
   readv: { handle: 'handle', ...vector },

@@ -1,23 +1,27 @@
 /**
  * The part of the Kernel port that is about files, in Linux's own terms.
  *
- * A path is a range of guest memory, read once: at most 4,095 bytes (`-ENAMETOOLONG`), none of
- * them NUL (`-EINVAL`). It is looked up by `openat2(2)` with RESOLVE_BENEATH and
- * RESOLVE_NO_MAGICLINKS; `-ESCAPES` where that would leave `directory`. What acts on a name
- * (mkdirat, unlinkat, renameat, linkat, symlinkat) finds the name's parent so, and then acts on
- * one plain name in it.
+ * A path is a range of guest memory, read once: 1 (`-ENOENT`) to 4,095 bytes (`-ENAMETOOLONG`),
+ * none of them NUL (`-EINVAL`). It is looked up by `openat2(2)` with RESOLVE_BENEATH and
+ * RESOLVE_NO_MAGICLINKS; `-ESCAPES` where that would leave `directory`, `-EAGAIN` where others
+ * went on renaming all the time that `..` was looked up in 128 attempts. What acts on a name
+ * (mkdirat, unlinkat, renameat, linkat, symlinkat, readlinkat) finds the name's parent so, and
+ * then acts on one plain name in it; for `.` and `..` as the last part, on `.` in the directory
+ * that the whole path leads to. Flags that a call on a path does not name are `-EINVAL`.
  */
 import type { Bytes, Handle, Result } from './values.js';
 
 export interface Files {
   /**
    * `open(2)` of a directory of this machine, O_RDONLY and O_DIRECTORY, by the host's own path
-   * (at most 4,095 bytes, no NUL). `-ENOSYS` where there is no `openat2(2)`.
+   * (a path as above). `-ENOSYS` where there is no `openat2(2)`, or a filter forbids it.
    */
   openDirectory(path: Uint8Array): Handle | Result;
   /**
-   * `openat2(2)`, always with O_CLOEXEC, O_NOCTTY and O_NONBLOCK; `flags` and `mode` as in
-   * `open(2)`.
+   * `openat2(2)`, always with O_CLOEXEC, O_NOCTTY and O_NONBLOCK (a FIFO without a writer, or one
+   * without a reader, is not waited for); `flags` as in `open(2)`, this machine's own numbers:
+   * O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DSYNC, O_SYNC, O_DIRECTORY, O_NOFOLLOW,
+   * O_PATH. Of `mode`, 0777 counts.
    */
   openat(
     directory: Handle,
@@ -48,7 +52,7 @@ export interface Files {
     flags: number,
     times: Uint8Array,
   ): Result;
-  /** `mkdirat(2)`. */
+  /** `mkdirat(2)`; of `mode`, 0777 counts. */
   mkdirat(directory: Handle, bytes: Bytes, offset: number, length: number, mode: number): Result;
   /** `unlinkat(2)`; `flags` is 0 or AT_REMOVEDIR. */
   unlinkat(directory: Handle, bytes: Bytes, offset: number, length: number, flags: number): Result;
@@ -81,7 +85,10 @@ export interface Files {
     offset: number,
     length: number,
   ): Result;
-  /** `readlinkat(2)`: writes at most `roomBytes` at `room`, and returns how many. */
+  /**
+   * `readlinkat(2)`: writes at most `roomBytes` at `room`, and returns how many; `-EINVAL` for
+   * none, and for what is no link.
+   */
   readlinkat(
     directory: Handle,
     bytes: Bytes,
@@ -101,7 +108,7 @@ export interface Files {
     bytes: Bytes,
     at: number,
   ): Result;
-  /** `preadv(2)`. */
+  /** `preadv(2)`; an offset that is negative as an i64 is `-EINVAL`. */
   preadv(
     handle: Handle,
     bytes: Bytes,

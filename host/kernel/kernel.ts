@@ -264,6 +264,11 @@ export interface Kernel extends Files {
   pipe2(bytes: Bytes, offset: number): Result;
   /** Handle on this process's descriptor 0, 1 or 2; closing it leaves the process's own open. */
   stdio(fd: number): Handle | Result;
+  /**
+   * `open(2)` of a file of this machine by the host's own path (at most 4,095 bytes, no NUL), with
+   * O_CLOEXEC, O_NOCTTY and O_NONBLOCK. One that O_CREAT makes has mode 0666, less the umask.
+   */
+  openFile(path: Uint8Array, flags: number): Handle | Result;
   /** `read(2)`. */
   read(handle: Handle, bytes: Bytes, offset: number, length: number): Result;
   /** `write(2)`; a reader that is gone is `-EPIPE`, never a signal. */

@@ -8,6 +8,7 @@
  * 64-bit layout without x86-64's packing. All are little-endian, guest pointers are 32 bits.
  */
 
+#include <dirent.h>
 #include <sys/signalfd.h>
 
 #include <cstddef>
@@ -68,6 +69,35 @@ struct subscription {
     subscription_clock clock;
     subscription_fd_readwrite fd_readwrite;
   } u;
+};
+
+/** Preview0's, `wasi_unstable`: a clock has an identifier, and a file 32 bits of links. */
+struct unstable_subscription_clock {
+  uint64_t identifier;
+  uint32_t id;
+  alignas(8) uint64_t timeout;
+  uint64_t precision;
+  uint16_t flags;
+};
+
+struct unstable_subscription {
+  uint64_t userdata;
+  uint8_t tag;
+  union {
+    unstable_subscription_clock clock;
+    subscription_fd_readwrite fd_readwrite;
+  } u;
+};
+
+struct unstable_filestat {
+  uint64_t dev;
+  uint64_t ino;
+  uint8_t filetype;
+  uint32_t nlink;
+  uint64_t size;
+  uint64_t atim;
+  uint64_t mtim;
+  uint64_t ctim;
 };
 
 struct event_fd_readwrite {
@@ -182,14 +212,43 @@ struct ipv6_mreq {
   uint32_t ipv6mr_interface;
 };
 
+/** What `getdents64(2)` writes; the name goes on behind the struct. */
+struct linux_dirent64 {
+  uint64_t d_ino;
+  int64_t d_off;
+  uint16_t d_reclen;
+  uint8_t d_type;
+  char d_name[5];
+};
+
+/** What `statx` of the kernel port writes (`host/kernel/values.ts`). */
+struct status {
+  uint64_t dev;
+  uint64_t ino;
+  uint32_t mode;
+  uint32_t zero;
+  uint64_t nlink;
+  uint64_t size;
+  uint64_t atim;
+  uint64_t mtim;
+  uint64_t ctim;
+};
+
 static_assert(sizeof(iovec) == 8 && sizeof(prestat) == 8 && sizeof(fdstat) == 24, "witx");
 static_assert(sizeof(filestat) == 64 && sizeof(dirent) == 24, "witx");
 static_assert(sizeof(subscription) == 48 && offsetof(subscription, u) == 16, "witx");
 static_assert(sizeof(event) == 32 && offsetof(event, fd_readwrite) == 16, "witx");
+static_assert(sizeof(unstable_subscription) == 56 && sizeof(unstable_filestat) == 56, "witx");
 static_assert(sizeof(epoll_event) == 16 && offsetof(epoll_event, data) == 8, "design.md 4.1");
 static_assert(sizeof(addrinfo) == 28 && sizeof(sockaddr) == 12, "WasmEdge");
 static_assert(sizeof(sockaddr_in) == 16 && sizeof(sockaddr_in6) == 28, "ip(7), ipv6(7)");
 static_assert(sizeof(sockaddr_un) == 110 && sizeof(msghdr) == 28, "unix(7), recvmsg(2)");
+static_assert(sizeof(status) == 64 && sizeof(linux_dirent64) == 24, "getdents64(2)");
+static_assert(offsetof(linux_dirent64, d_off) == offsetof(::dirent64, d_off), "getdents64(2)");
+static_assert(offsetof(linux_dirent64, d_reclen) == offsetof(::dirent64, d_reclen),
+              "getdents64(2)");
+static_assert(offsetof(linux_dirent64, d_type) == offsetof(::dirent64, d_type), "getdents64(2)");
+static_assert(offsetof(linux_dirent64, d_name) == offsetof(::dirent64, d_name), "getdents64(2)");
 static_assert(sizeof(wasi_address_v2) == 128 && sizeof(timeval) == 16, "WasmEdge");
 
 }  // namespace sandpoll::abi

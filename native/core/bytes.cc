@@ -7,6 +7,7 @@
 
 #include "gather.h"
 #include "kernel.h"
+#include "paths.h"
 
 namespace sandpoll {
 
@@ -44,6 +45,13 @@ int Kernel::stdio(int32_t fd) {
   const int access = static_cast<int>(flags) & O_ACCMODE;
   const long own = sys_.open(kReopen[fd], access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   return own >= 0 ? opened(own) : opened(sys_.dup(fd), Mode::kShared);
+}
+
+int Kernel::open_file(Bytes path, int32_t flags) {
+  Path copy;
+  if (const int error = copy.load(path, 0, static_cast<int64_t>(path.size))) return error;
+  sys_.ignore_sigpipe();
+  return opened(sys_.open(copy.text, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
 }
 
 int Kernel::dup(Handle handle) {

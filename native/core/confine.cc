@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "kernel.h"
+#include "paths.h"
 
 namespace sandpoll {
 
@@ -25,8 +26,6 @@ struct __attribute__((packed)) PathBeneath {
   uint64_t allowed_access;
   int32_t parent_fd;
 };
-
-constexpr size_t kPathBytes = 4096;
 
 }  // namespace
 
@@ -43,10 +42,9 @@ int Kernel::setrlimit(int32_t resource, int64_t soft, int64_t hard) {
 }
 
 int Kernel::open_path(Bytes path) {
-  char copy[kPathBytes] = {};
-  if (path.size == 0 || path.size >= sizeof(copy)) return -EINVAL;
-  std::memcpy(copy, path.data, path.size);
-  return opened(sys_.open(copy, O_PATH | O_CLOEXEC));
+  Path copy;
+  if (const int error = copy.load(path, 0, static_cast<int64_t>(path.size))) return error;
+  return opened(sys_.open(copy.text, O_PATH | O_CLOEXEC));
 }
 
 int Kernel::landlock_create_ruleset(Bytes attributes, int32_t flags) {

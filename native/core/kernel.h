@@ -107,6 +107,7 @@ class Kernel {
   int dup(Handle handle);
   int pipe2(Bytes bytes, int64_t offset);
   int stdio(int32_t fd);
+  int open_file(Bytes path, int32_t flags);
   int read(Handle handle, Bytes bytes, int64_t offset, int64_t length);
   int write(Handle handle, Bytes bytes, int64_t offset, int64_t length);
   int readv(Handle handle, Bytes bytes, Iovs iovs, int64_t count);
@@ -115,6 +116,39 @@ class Kernel {
   int fstat(Handle handle);
   int isatty(Handle handle);
   int close(Handle handle);
+
+  int open_directory(Bytes path);
+  int openat(Handle directory, Bytes bytes, int64_t offset, int64_t length, int32_t flags,
+             int32_t mode);
+  int statx(Handle directory, Bytes bytes, int64_t offset, int64_t length, int32_t flags,
+            Bytes status);
+  int utimensat(Handle directory, Bytes bytes, int64_t offset, int64_t length, int32_t flags,
+                Bytes times);
+  int mkdirat(Handle directory, Bytes bytes, int64_t offset, int64_t length, int32_t mode);
+  int unlinkat(Handle directory, Bytes bytes, int64_t offset, int64_t length, int32_t flags);
+  int renameat(Handle from, Bytes bytes, int64_t from_offset, int64_t from_length, Handle to,
+               int64_t to_offset, int64_t to_length);
+  int linkat(Handle from, Bytes bytes, int64_t from_offset, int64_t from_length, Handle to,
+             int64_t to_offset, int64_t to_length);
+  int symlinkat(Bytes bytes, int64_t target_offset, int64_t target_length, Handle directory,
+                int64_t offset, int64_t length);
+  int readlinkat(Handle directory, Bytes bytes, int64_t offset, int64_t length, int64_t room,
+                 int64_t room_bytes);
+  int getdents64(Handle directory, Bytes bytes, int64_t offset, int64_t length);
+  int lseek(Handle handle, uint32_t offset_lo, uint32_t offset_hi, int32_t whence, Bytes bytes,
+            int64_t at);
+  int preadv(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
+             uint32_t offset_hi);
+  int pwritev(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
+              uint32_t offset_hi);
+  int ftruncate(Handle handle, uint32_t size_lo, uint32_t size_hi);
+  int fallocate(Handle handle, uint32_t offset_lo, uint32_t offset_hi, uint32_t length_lo,
+                uint32_t length_hi);
+  int fadvise(Handle handle, uint32_t offset_lo, uint32_t offset_hi, uint32_t length_lo,
+              uint32_t length_hi, int32_t advice);
+  int fsync(Handle handle);
+  int fdatasync(Handle handle);
+  int setfl(Handle handle, int32_t flags);
 
   int clock_gettime(int32_t clock, Bytes bytes, int64_t offset);
   int clock_getres(int32_t clock, Bytes bytes, int64_t offset);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 namespace sandpoll::os {
 
@@ -22,9 +23,13 @@ namespace {
 long result(long value) { return value < 0 ? -errno : value; }
 
 // The same on every architecture, and not in every machine's headers.
+constexpr long kOpenat2 = 437;
 constexpr long kLandlockCreateRuleset = 444;
 constexpr long kLandlockAddRule = 445;
 constexpr long kLandlockRestrictSelf = 446;
+
+/** What a new file is created with, less the umask: as by a shell. */
+constexpr mode_t kCreated = 0666;
 
 }  // namespace
 
@@ -136,7 +141,69 @@ long isatty(int fd) {
 
 long fstat(int fd, struct stat* status) { return result(::fstat(fd, status)); }
 
-long open(const char* path, int flags) { return result(::open(path, flags)); }
+long open(const char* path, int flags) { return result(::open(path, flags, kCreated)); }
+
+long openat2(int directory, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve) {
+  const uint64_t how[] = {flags, mode, resolve};
+  return result(::syscall(kOpenat2, directory, path, how, sizeof(how)));
+}
+
+long utimensat(int fd, const char* path, const timespec times[2], int flags) {
+  // Past libc, which wants a path.
+  return result(::syscall(SYS_utimensat, fd, path, times, flags));
+}
+
+long mkdirat(int directory, const char* name, mode_t mode) {
+  return result(::mkdirat(directory, name, mode));
+}
+
+long unlinkat(int directory, const char* name, int flags) {
+  return result(::unlinkat(directory, name, flags));
+}
+
+long renameat(int from, const char* name, int to, const char* new_name) {
+  return result(::renameat(from, name, to, new_name));
+}
+
+long linkat(int from, const char* name, int to, const char* new_name) {
+  return result(::linkat(from, name, to, new_name, 0));
+}
+
+long symlinkat(const char* target, int directory, const char* name) {
+  return result(::symlinkat(target, directory, name));
+}
+
+long readlinkat(int directory, const char* name, char* room, size_t room_bytes) {
+  return result(::readlinkat(directory, name, room, room_bytes));
+}
+
+long getdents64(int fd, void* buffer, unsigned length) {
+  return result(::syscall(SYS_getdents64, fd, buffer, length));
+}
+
+int64_t lseek(int fd, int64_t offset, int whence) { return result(::lseek(fd, offset, whence)); }
+
+long preadv(int fd, const iovec* iovs, int count, int64_t offset) {
+  return result(::preadv(fd, iovs, count, offset));
+}
+
+long pwritev(int fd, const iovec* iovs, int count, int64_t offset) {
+  return result(::pwritev(fd, iovs, count, offset));
+}
+
+long ftruncate(int fd, int64_t size) { return result(::ftruncate(fd, size)); }
+
+long fallocate(int fd, int64_t offset, int64_t length) {
+  return result(::fallocate(fd, 0, offset, length));
+}
+
+long fadvise(int fd, int64_t offset, int64_t length, int advice) {
+  return -::posix_fadvise(fd, offset, length, advice);
+}
+
+long fsync(int fd) { return result(::fsync(fd)); }
+
+long fdatasync(int fd) { return result(::fdatasync(fd)); }
 
 long prctl(int option, unsigned long value) { return result(::prctl(option, value, 0, 0, 0)); }
 
@@ -165,6 +232,8 @@ long gettid() { return result(::syscall(SYS_gettid)); }
 long getpid() { return result(::syscall(SYS_getpid)); }
 
 long getfl(int fd) { return result(::fcntl(fd, F_GETFL)); }
+
+long setfl(int fd, int flags) { return result(::fcntl(fd, F_SETFL, flags)); }
 
 long dup(int fd) { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 

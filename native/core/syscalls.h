@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 namespace sandpoll {
 
@@ -77,6 +78,25 @@ long fionread(int fd, int* bytes);
 long isatty(int fd);
 long fstat(int fd, struct stat* status);
 long open(const char* path, int flags);
+/** `struct open_how` by its parts. */
+long openat2(int directory, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve);
+/** Without a path, of `fd` itself. */
+long utimensat(int fd, const char* path, const timespec times[2], int flags);
+long mkdirat(int directory, const char* name, mode_t mode);
+long unlinkat(int directory, const char* name, int flags);
+long renameat(int from, const char* name, int to, const char* new_name);
+long linkat(int from, const char* name, int to, const char* new_name);
+long symlinkat(const char* target, int directory, const char* name);
+long readlinkat(int directory, const char* name, char* room, size_t room_bytes);
+long getdents64(int fd, void* buffer, unsigned length);
+int64_t lseek(int fd, int64_t offset, int whence);
+long preadv(int fd, const iovec* iovs, int count, int64_t offset);
+long pwritev(int fd, const iovec* iovs, int count, int64_t offset);
+long ftruncate(int fd, int64_t size);
+long fallocate(int fd, int64_t offset, int64_t length);
+long fadvise(int fd, int64_t offset, int64_t length, int advice);
+long fsync(int fd);
+long fdatasync(int fd);
 long prctl(int option, unsigned long value);
 long setrlimit(int resource, const rlimit& limit);
 long landlock_create_ruleset(const void* attributes, size_t size, unsigned flags);
@@ -86,6 +106,7 @@ long seccomp(unsigned operation, unsigned flags, const void* arguments);
 long gettid();
 long getpid();
 long getfl(int fd);
+long setfl(int fd, int flags);
 long dup(int fd);
 long close(int fd);
 long clock_gettime(clockid_t clock, timespec* time);
@@ -140,6 +161,23 @@ struct Syscalls {
   decltype(os::isatty)* isatty = os::isatty;
   decltype(os::fstat)* fstat = os::fstat;
   decltype(os::open)* open = os::open;
+  decltype(os::openat2)* openat2 = os::openat2;
+  decltype(os::utimensat)* utimensat = os::utimensat;
+  decltype(os::mkdirat)* mkdirat = os::mkdirat;
+  decltype(os::unlinkat)* unlinkat = os::unlinkat;
+  decltype(os::renameat)* renameat = os::renameat;
+  decltype(os::linkat)* linkat = os::linkat;
+  decltype(os::symlinkat)* symlinkat = os::symlinkat;
+  decltype(os::readlinkat)* readlinkat = os::readlinkat;
+  decltype(os::getdents64)* getdents64 = os::getdents64;
+  decltype(os::lseek)* lseek = os::lseek;
+  decltype(os::preadv)* preadv = os::preadv;
+  decltype(os::pwritev)* pwritev = os::pwritev;
+  decltype(os::ftruncate)* ftruncate = os::ftruncate;
+  decltype(os::fallocate)* fallocate = os::fallocate;
+  decltype(os::fadvise)* fadvise = os::fadvise;
+  decltype(os::fsync)* fsync = os::fsync;
+  decltype(os::fdatasync)* fdatasync = os::fdatasync;
   decltype(os::prctl)* prctl = os::prctl;
   decltype(os::setrlimit)* setrlimit = os::setrlimit;
   decltype(os::landlock_create_ruleset)* landlock_create_ruleset = os::landlock_create_ruleset;
@@ -149,6 +187,7 @@ struct Syscalls {
   decltype(os::gettid)* gettid = os::gettid;
   decltype(os::getpid)* getpid = os::getpid;
   decltype(os::getfl)* getfl = os::getfl;
+  decltype(os::setfl)* setfl = os::setfl;
   decltype(os::dup)* dup = os::dup;
   decltype(os::close)* close = os::close;
   decltype(os::clock_gettime)* clock_gettime = os::clock_gettime;

@@ -338,6 +338,8 @@ extern "C" int epoll_wait(int epoll, epoll_event* events, int maxevents, int tim
 
 int main() {
   for (const Case& each : kCases) run(each);
-  for (const Case* each = kEventCases; each->name != nullptr; each++) run(*each);
+  for (const Case* cases : {kEventCases, kFileCases}) {
+    for (const Case* each = cases; each->name != nullptr; each++) run(*each);
+  }
   return 0;
 }

@@ -3,8 +3,10 @@
  * AssemblyScript, which a guest prints.
  */
 import { EpollEvent, Itimerspec, SignalfdSiginfo, Timespec } from '#host/abi/epoll.js';
+import { Dirent, Filestat, LinuxDirent64, Prestat, Status } from '#host/abi/files.js';
 import type { Field, Field64 } from '#host/abi/layout.js';
 import { Event, Fdstat, Iovec, Subscription } from '#host/abi/preview1.js';
+import { UnstableFilestat, UnstableSubscription } from '#host/abi/unstable.js';
 import {
   IpMreqn,
   Ipv6Mreq,
@@ -50,6 +52,35 @@ const STRUCTS = [
     },
   ],
   ['Event', Event, 'event', { nbytes: 'fd_readwrite.nbytes', flags: 'fd_readwrite.flags' }],
+  ['Filestat', Filestat, 'filestat', {}],
+  [
+    'Dirent',
+    Dirent,
+    'dirent',
+    { next: 'd_next', ino: 'd_ino', namlen: 'd_namlen', type: 'd_type' },
+  ],
+  ['Prestat', Prestat, 'prestat', { nameLen: 'pr_name_len' }],
+  [
+    'LinuxDirent64',
+    LinuxDirent64,
+    'linux_dirent64',
+    { ino: 'd_ino', off: 'd_off', reclen: 'd_reclen', type: 'd_type', name: 'd_name' },
+  ],
+  ['Status', Status, 'status', {}],
+  ['UnstableFilestat', UnstableFilestat, 'unstable_filestat', {}],
+  [
+    'UnstableSubscription',
+    UnstableSubscription,
+    'unstable_subscription',
+    {
+      clockIdentifier: 'clock.identifier',
+      clockId: 'clock.id',
+      clockTimeout: 'clock.timeout',
+      clockPrecision: 'clock.precision',
+      clockFlags: 'clock.flags',
+      fd: 'fd_readwrite.fd',
+    },
+  ],
   ['EpollEvent', EpollEvent, 'epoll_event', {}],
   ['Timespec', Timespec, 'timespec', { seconds: 'tv_sec', nanoseconds: 'tv_nsec' }],
   [

@@ -27,6 +27,9 @@ const PREVIEW1 = `
   sock_accept(i32,i32,i32) sock_recv(i32,i32,i32,i32,i32,i32) sock_send(i32,i32,i32,i32,i32)
   sock_shutdown(i32,i32)`;
 
+/** Preview0 has all but sock_accept, of the same types. */
+const UNSTABLE = PREVIEW1.replace('sock_accept(i32,i32,i32)', '');
+
 /** The WasmEdge socket family, v1 and v2. */
 const WASMEDGE = `
   sock_open(i32,i32,i32) sock_bind(i32,i32,i32) sock_listen(i32,i32) sock_accept(i32,i32)
@@ -78,6 +81,7 @@ test('the specification has 46 functions', () => {
 
 test.each([
   ['wasi_snapshot_preview1', `${PREVIEW1} ${WASMEDGE}`],
+  ['wasi_unstable', UNSTABLE],
   ['sandpoll', SANDPOLL],
   ['wasi', WASI],
   ['env', ENV],

@@ -9,7 +9,7 @@ import { openNativeKernel } from '#host/kernel/native.js';
 import { startThread } from './threads.js';
 
 const kernel = openNativeKernel();
-const { PERM, INVAL, NOENT, BADF, NOSYS, NOTSUP } = LinuxErrno;
+const { PERM, INVAL, NAMETOOLONG, NOENT, BADF, NOSYS, NOTSUP } = LinuxErrno;
 
 const path = (text: string): Uint8Array => new TextEncoder().encode(text);
 const NO_BYTES = new Uint8Array(0);
@@ -30,8 +30,9 @@ test('on any other thread than the first all of it is refused', async () => {
 
 describe('on the first thread', () => {
   test('a path that is none, or too long, cannot be opened', () => {
-    expect(kernel.openPath(NO_BYTES)).toBe(-INVAL);
-    expect(kernel.openPath(new Uint8Array(4096).fill(47))).toBe(-INVAL);
+    expect(kernel.openPath(NO_BYTES)).toBe(-NOENT);
+    expect(kernel.openPath(path('/\0'))).toBe(-INVAL);
+    expect(kernel.openPath(new Uint8Array(4096).fill(47))).toBe(-NAMETOOLONG);
     expect(kernel.openPath(path('/nowhere/at/all'))).toBe(-NOENT);
     const opened = kernel.openPath(path('/'));
     expect(opened).toBeGreaterThanOrEqual(0);

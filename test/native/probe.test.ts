@@ -53,6 +53,10 @@ test('abiLayout has the sizes that abi.md gives', () => {
     msghdr: '28/4',
     ip_mreqn: '12/4',
     ipv6_mreq: '20/4',
+    linux_dirent64: '24/8',
+    status: '64/8',
+    unstable_filestat: '56/8',
+    unstable_subscription: '56/8',
   });
   expect(layout['subscription']?.fields).toEqual({
     userdata: 0,
