@@ -1,8 +1,17 @@
 /** What a guest may do and use up: plain data that crosses to its worker. */
+import type { DirGrant } from './grants/dirs.js';
 import type { NetGrants } from './grants/rule.js';
 import { EPOLL_EVENTS_MAX } from './kernel/kernel.js';
 
 export type { Transport } from './address.js';
+export {
+  type DirGrant,
+  checkDirs,
+  escapeText,
+  parseDir,
+  parseDirs,
+  readOnlyText,
+} from './grants/dirs.js';
 export { denialText, judge, type AddressUse } from './grants/judge.js';
 export { allowsName, isName, parseResolveRule } from './grants/resolve.js';
 export { parseNetRule, type NetGrants, type NetOption, type NetRule } from './grants/rule.js';
@@ -30,16 +39,6 @@ export interface Limits {
   readonly eventsPerWait: number;
   /** Bytes of the `.wasm` file. */
   readonly moduleBytes: number;
-}
-
-/** A directory that a guest gets, and all that is beneath it. */
-export interface DirGrant {
-  /** Path on this machine. */
-  readonly host: string;
-  /** What the guest finds it as (`fd_prestat_dir_name`). */
-  readonly guest: string;
-  /** Whether nothing in it may be created, written, renamed, removed or otherwise changed. */
-  readonly readOnly: boolean;
 }
 
 export interface Grants {

@@ -9,7 +9,7 @@ import type { Grants, Limits } from './grants.js';
 import { type OpenOptions, type Opened, openDescriptors } from './guest/descriptors.js';
 import { type GuestModule, admitModule, compileModule } from './guest/module.js';
 import { sharedParts } from './guest/crew.js';
-import { openOutput } from './guest/output.js';
+import { type Stdio, withStreams } from './guest/stdio.js';
 import { type GuestUsage, usageOf } from './guest/usage.js';
 import { type StopOptions, watch } from './guest/watch.js';
 import type { Kernel, Session } from './kernel/kernel.js';
@@ -39,7 +39,10 @@ export interface GuestOptions {
   /** What messages call the module, as a rule its file name. */
   readonly name: string;
   readonly grants: Grants;
-  /** Listeners to open, or shared ones to take part in: in order, from descriptor 3. */
+  /**
+   * Listeners to open, or shared ones to take part in: in order, from descriptor 3, or after the
+   * directories of the grants.
+   */
   readonly listen?: readonly (ListenAddress | SharedListener)[];
   /**
    * Ends of channels by name, which come after the listeners; the guest finds each by
@@ -71,9 +74,12 @@ export interface GuestOptions {
   readonly thread?: Worker;
   /** What the host calls this instance, `http.wasm#1`; `name` unless said. */
   readonly instance?: string;
+  /** What its standard streams are: the host's own unless said. */
+  readonly stdio?: Stdio;
   /**
    * Takes what the guest prints to stdout and stderr, line by line and made harmless, in place of
-   * the host's own streams. Lines beyond 4 KiB are cut, and beyond 1,000 a second left out.
+   * the host's own streams, unless `stdio` names another. Lines beyond 4 KiB are cut, and beyond
+   * 1,000 a second left out.
    */
   readonly onOutput?: (output: Output) => void;
   /** Takes each line that the host has to say about the guest: denials, `env.trace`. */
@@ -108,6 +114,9 @@ export interface Guest {
   usage(): GuestUsage;
 }
 
+/** What a guest's process was passed. */
+type PassedHandles = Pick<OpenOptions, 'directories' | 'streams'>;
+
 interface Loading extends Pick<GuestModule, 'info' | 'codeShift'> {
   readonly loaded: Promise<GuestModule>;
 }
@@ -127,31 +136,26 @@ function countersFor({ info }: Loading, { threads }: Limits): SharedArrayBuffer 
   return createCounters(spawnsThreads(info) ? threads : 1);
 }
 
-/** Opens what a guest starts with, and the pipes it prints to if somebody takes its output. */
+/** Opens what a guest starts with; `finish` is for its end. */
 function open(
   kernel: Kernel,
-  options: GuestOptions & Pick<OpenOptions, 'outputEnds'>,
-): { readonly opened: Opened; readonly finishOutput: () => void } {
-  const { onOutput, instance = options.name } = options;
-  if (onOutput === undefined) {
-    return { opened: openDescriptors(kernel, options), finishOutput: () => {} };
+  options: GuestOptions & PassedHandles,
+): { readonly opened: Opened; readonly finish: () => void } {
+  if (options.streams !== undefined) {
+    return { opened: openDescriptors(kernel, options), finish: () => {} };
   }
-  const { ends, finish } = openOutput(kernel, instance, onOutput);
-  try {
-    const opened = openDescriptors(kernel, { ...options, outputEnds: ends });
-    return { opened, finishOutput: finish };
-  } catch (error) {
-    finish();
-    throw error;
-  }
+  return withStreams(kernel, options, (streams) =>
+    openDescriptors(kernel, { ...options, streams }),
+  );
 }
 
 /**
  * Starts a guest, in a thread of its own unless `isolate` says else.
  *
  * Throws, before anything runs: `ModuleError` for a file that is not an acceptable module,
- * `LinkError` for imports that nothing provides, a `UsageError`, or an error of Node's shape
- * (`EADDRINUSE`) for a listener. Nothing is left open then.
+ * `LinkError` for imports that nothing provides, a `UsageError`, a TypeError with its code for what
+ * `stdio` cannot be, or an error of Node's shape (`EADDRINUSE`) for a listener. Nothing is left
+ * open then.
  */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
   if (options.isolate !== 'process') return startInThread(options);
@@ -161,22 +165,20 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
 }
 
 /**
- * Starts a guest in a thread, as `startGuest` does. What it prints goes to `outputEnds`, if there
- * are such: they become its descriptors 1 and 2.
+ * Starts a guest in a thread, as `startGuest` does. `directories` stand for those of its grants,
+ * `streams` for its `stdio` and `onOutput`.
  */
-export async function startInThread(
-  options: GuestOptions & Pick<OpenOptions, 'outputEnds'>,
-): Promise<Guest> {
+export async function startInThread(options: GuestOptions & PassedHandles): Promise<Guest> {
   const { grants } = options;
   const kernel = openNativeKernel();
   const loading = begin(options);
-  const { opened, finishOutput } = open(kernel, options);
+  const { opened, finish } = open(kernel, options);
   const worker = options.thread ?? takeThread();
   const limited = { ...options, cpuMs: grants.limits.cpuMs };
   const watched = watch(worker, kernel, opened, limited, loading.codeShift);
   const ended = watched.ended.then((outcome) => {
     // All that it printed comes before word of its end.
-    finishOutput();
+    finish();
     return outcome;
   });
   const counters = options.metered === true ? countersFor(loading, grants.limits) : undefined;

@@ -3,11 +3,13 @@ export { type ListenAddress, type SocketAddress, type Transport, parseListen } f
 export { type ChannelEnd, createChannel } from './channels.js';
 export {
   DEFAULT_LIMITS,
+  type DirGrant,
   type Grants,
   type Limits,
   NO_GRANTS,
   type NetGrants,
   type NetRule,
+  parseDir,
   parseNetRule,
 } from './grants.js';
 export {
@@ -19,6 +21,7 @@ export {
   startGuest,
 } from './guest.js';
 export { type GuestModule, loadModule } from './guest/module.js';
+export type { OutputTarget, StdinSource, Stdio, StreamFile } from './guest/stdio.js';
 export type { GuestUsage } from './guest/usage.js';
 export type { Group, Member } from './group.js';
 export { type SharedListener, shareListener } from './listeners.js';

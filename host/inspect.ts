@@ -11,8 +11,7 @@ import type { ModuleKind } from './wasm/sniff.js';
 import { printable, signatureText, sizeText } from './wasm/text.js';
 import type { Limits, TableType } from './wasm/types.js';
 
-/** `not yet` links, and answers NOSYS when it is called. */
-export type Provided = 'yes' | 'not yet' | 'no';
+export type Provided = 'yes' | 'no';
 
 /** Says whether a function with so many parameters is provided: the linker's answer. */
 export type Provides = (module: string, name: string, parameterCount: number) => Provided;
@@ -39,7 +38,6 @@ export interface InspectedMemory extends Limits {
 export interface NeededFlag {
   readonly option: string;
   readonly reason: string;
-  readonly provided: 'yes' | 'not yet';
 }
 
 /** What is known of a module. Names are as they stand in it: `printable` before they are shown. */
@@ -139,44 +137,41 @@ function memories(info: ModuleInfo): InspectedMemory[] {
 }
 
 /** Options, the imports whose presence calls for them, and why. */
-const FLAG_RULES: readonly (NeededFlag & { readonly imports: readonly string[] })[] = [
+const FLAG_RULES: readonly (NeededFlag & { readonly imports: RegExp })[] = [
   {
     option: '--allow-net=RULE',
-    imports: ['sock_open', 'sock_bind', 'sock_listen', 'sock_connect', 'socket', 'bind', 'connect'],
+    imports: /^(sock_(open|bind|listen|connect)|socket|bind|connect)$/,
     reason: 'it makes sockets itself',
-    provided: 'yes',
   },
   {
     option: '--listen ADDR',
-    imports: ['sock_accept'],
+    imports: /^sock_accept$/,
     reason: 'it accepts connections, perhaps from a listener that it is given',
-    provided: 'yes',
   },
   {
     option: '--dir HOST::GUEST',
-    imports: ['path_open', 'fd_readdir', 'path_filestat_get'],
+    imports: /^(path_\w+|fd_readdir|fd_prestat_\w+)$/,
     reason: 'it may open files',
-    provided: 'not yet',
   },
   {
     option: '--allow-resolve',
-    imports: ['sock_getaddrinfo'],
+    imports: /^sock_getaddrinfo$/,
     reason: 'it looks up names',
-    provided: 'yes',
   },
 ];
 
 function neededFlags(info: ModuleInfo): NeededFlag[] {
-  const names = new Set(info.imports.filter(({ kind }) => kind === 'function').map((i) => i.name));
+  const functions = info.imports.filter(({ kind }) => kind === 'function');
+  const names = [...new Set(functions.map(({ name }) => name))];
   const flags: NeededFlag[] = [];
-  for (const { imports, option, reason, provided } of FLAG_RULES) {
-    const used = imports.filter((name) => names.has(name));
-    if (used.length > 0) flags.push({ option, reason: `${reason} (${used.join(', ')})`, provided });
+  for (const { imports, option, reason } of FLAG_RULES) {
+    const used = names.filter((name) => imports.test(name));
+    if (used.length > 0) flags.push({ option, reason: `${reason} (${listed(used)})` });
   }
   const initial = Math.max(0, ...memories(info).map((memory) => memory.initial)) * PAGE_BYTES;
   if (initial > DEFAULT_ADMISSION_LIMITS.memoryBytes) {
     const option = `--max-memory ${sizeText(initial)}`;
-    flags.push({ option, reason: 'its memory starts that large', provided: 'yes' });
+    flags.push({ option, reason: 'its memory starts that large' });
   }
   return flags;
 }
@@ -192,16 +187,19 @@ function admissionProblems(bytes: Uint8Array, subject: string): string[] {
   }
 }
 
-/** How many missing imports of a module are named in its sentence; the list shows them all. */
-const MISSING_NAMED = 3;
+/** How many imports are named in a sentence; the list shows them all. */
+const NAMED = 3;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - NAMED;
+  return names.slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
 
 function missingProblems(groups: readonly ImportGroup[], subject: string): string[] {
   return groups.flatMap(({ module, imports }) => {
     const missing = imports.filter(({ provided }) => provided === 'no');
     if (missing.length === 0) return [];
-    const named = missing.slice(0, MISSING_NAMED).map(({ name }) => printable(name));
-    const more = missing.length - named.length;
-    const names = named.join(', ') + (more > 0 ? ` and ${more} more` : '');
+    const names = listed(missing.map(({ name }) => printable(name)));
     return [
       `${subject} needs ${names} of module ${printable(module)}, which nothing here provides`,
     ];
@@ -249,7 +247,7 @@ function groupLines({ module, imports }: ImportGroup): string[] {
   const entries = imports.map(({ name, kind, signature, provided }) => {
     const shown = printable(name);
     const what = kind === 'function' ? `${shown}${signature}` : `${kind} ${shown}: ${signature}`;
-    return `  ${provided.padEnd('not yet'.length)}  ${what}`;
+    return `  ${provided.padEnd('yes'.length)}  ${what}`;
   });
   return [printable(module), ...entries];
 }
@@ -259,6 +257,6 @@ function exportText({ name, kind, type }: ExportInfo): string {
   return type === undefined ? `${kind} ${shown}` : `function ${shown}${signatureText(type)}`;
 }
 
-function flagText({ option, reason, provided }: NeededFlag): string {
-  return `${option}${provided === 'yes' ? '' : ' (not yet)'}: ${reason}`;
+function flagText({ option, reason }: NeededFlag): string {
+  return `${option}: ${reason}`;
 }

@@ -4,7 +4,6 @@
  */
 import { IMPORT_MODULES } from './imports/index.js';
 import { type Body, type ImportRow, guard, rowType } from './imports/call.js';
-import { PENDING_NAMES } from './imports/preview1/pending.js';
 import { LinkError } from './link-error.js';
 import type { Sandbox } from './sandbox.js';
 import type { ImportInfo, ModuleInfo } from './wasm/reader.js';
@@ -22,20 +21,13 @@ export function findRow(
   );
 }
 
-/** Whether a function can be linked: `not yet` links, and answers NOSYS. */
-export function provides(
-  module: string,
-  name: string,
-  parameterCount: number,
-): 'yes' | 'not yet' | 'no' {
-  if (findRow(module, name, parameterCount) === undefined) return 'no';
-  const pending = module === 'wasi_snapshot_preview1' && PENDING_NAMES.includes(name);
-  return pending ? 'not yet' : 'yes';
+/** Whether a function of so many parameters can be linked. */
+export function provides(module: string, name: string, parameterCount: number): 'yes' | 'no' {
+  return findRow(module, name, parameterCount) === undefined ? 'no' : 'yes';
 }
 
 /** What would provide an import module that is not here. */
 const FOREIGN_MODULES: ReadonlyMap<string, string> = new Map([
-  ['wasi_unstable', 'build it for wasm32-wasip1; preview0 is not provided yet'],
   ['wasix_32v1', 'build it for wasm32-wasip1, without WASIX, which is not provided yet'],
   ['wasix_64v1', 'build it for wasm32-wasip1; 64-bit WASIX is not provided'],
   ['wasi_ephemeral_nn', 'wasi-nn is not provided'],

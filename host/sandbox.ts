@@ -2,6 +2,7 @@
  * One guest's world: its kernel, descriptors, grants, memory and limits. Imports reach the
  * outside through it and nothing else.
  */
+import { TIMES_BYTES } from './abi/files.js';
 import { GuestMemory } from './abi/memory.js';
 import { AF_UNIX, type Transport, sockaddrFamily } from './address.js';
 import { type DescriptorTable, Kind } from './descriptors.js';
@@ -9,7 +10,7 @@ import { Errno, LinuxErrno } from './errno.js';
 import type { Grants } from './grants.js';
 import { AllowedAddresses } from './grants/allowed.js';
 import { type AddressUse, denialText, judge } from './grants/judge.js';
-import { type Handle, type Kernel, SOCKADDR_BYTES } from './kernel/kernel.js';
+import { type Handle, type Kernel, SOCKADDR_BYTES, STATUS_BYTES } from './kernel/kernel.js';
 import type { Outcome } from './trap.js';
 
 const SOL_SOCKET = 1;
@@ -49,6 +50,12 @@ export class Sandbox {
   readonly addressBuffer = this.address.buffer;
   /** Where the values of socket options are built and read. */
   readonly option = new Uint8Array(OPTION_BYTES);
+  /** Where the kernel port writes the `Status` of a file. */
+  readonly status = new Uint8Array(STATUS_BYTES);
+  readonly statusView = new DataView(this.status.buffer);
+  /** Where the times that a file is to have are built. */
+  readonly times = new Uint8Array(TIMES_BYTES);
+  readonly timesView = new DataView(this.times.buffer);
   readonly #addressWords = new Int32Array(this.addressBuffer);
   readonly #allowed = new AllowedAddresses();
   readonly #denied = new Set<string>();

@@ -4,6 +4,8 @@ import type { Worker } from 'node:worker_threads';
 import type { ListenAddress } from './address.js';
 import { type Guest, type GuestOptions, startGuest } from './guest.js';
 import { loadModule } from './guest/module.js';
+import { sharedStdio } from './guest/stdio.js';
+import { openNativeKernel } from './kernel/native.js';
 import { type Group, groupOf } from './group.js';
 import { type SharedListener, releaseListener, shareListener } from './listeners.js';
 import { takeThread } from './thread.js';
@@ -112,6 +114,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Group> {
   if (!(Number.isInteger(count) && count >= 1 && count <= WORKERS_MAX)) {
     throw usageError(`workers ${count}: must be a whole number from 1 to ${WORKERS_MAX}`);
   }
+  const stdio = options.stdio && sharedStdio(openNativeKernel(), options.stdio, count);
   const shares = shareAmong(listen, count, share);
   const threads: Worker[] = [];
   try {
@@ -126,6 +129,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Group> {
       const thread = threads.at(index);
       return startGuest({
         ...options,
+        ...(stdio && { stdio }),
         bytes: module,
         ...(thread && { thread }),
         instance: `${name}#${index}`,

@@ -2,8 +2,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { posix } from 'node:path';
 
-import { PREVIEW1_ROWS } from '#host/imports/preview1/index.js';
-import { PENDING_NAMES } from '#host/imports/preview1/pending.js';
 import { expect, test } from 'vitest';
 
 import { ROOT, type Source, sources } from './support/sources.js';
@@ -35,6 +33,7 @@ const FLOORS = [
   ['kernel/files'],
   [
     'kernel/values',
+    'kernel/flags',
     'kinds',
     'errno',
     'trap',
@@ -197,16 +196,4 @@ test('every example has a README, and a test that runs it', () => {
     (name) => !tests.some(({ text }) => text.includes(`examples/${name}/`)),
   );
   expect(untested).toEqual([]);
-});
-
-test('the README says "not yet" of exactly the functions that only answer NOSYS', () => {
-  const readme = pages.find(({ path }) => path === 'README.md');
-  const known = new Set(PREVIEW1_ROWS.map(({ name }) => name));
-  // A paragraph, or a row of a table.
-  const passages = (readme?.text ?? '').split(/\n\s*\n|\n(?=\|)/);
-  const named = passages
-    .filter((passage) => /not yet/i.test(passage))
-    .flatMap((passage) => [...passage.matchAll(/`(\w+)`/g)].map(([, name]) => name))
-    .filter((name) => known.has(name));
-  expect([...new Set(named)].toSorted()).toEqual(PENDING_NAMES.toSorted());
 });

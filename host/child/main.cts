@@ -36,12 +36,12 @@ function limitResources({ limits }: Setup): number {
   return Math.min(...results.map((result) => (result === -EPERM ? 0 : result)));
 }
 
-function landlock({ attributes, readable }: NonNullable<Setup['landlock']>): number {
+function landlock({ attributes, paths }: NonNullable<Setup['landlock']>): number {
   const ruleset = kernel.landlockCreateRuleset(Uint8Array.from(attributes), 0);
   if (ruleset < 0) return ruleset;
-  for (const [path, access] of readable) {
+  for (const [path, access] of paths) {
     const opened = kernel.openPath(new TextEncoder().encode(path));
-    // What is not there cannot be read.
+    // What is not there cannot be used.
     if (opened < 0) continue;
     const added = kernel.landlockAddPath(ruleset, opened, access);
     kernel.close(opened);

@@ -8,6 +8,7 @@ import { EPOLLIN } from '../abi/epoll.js';
 import { type ChannelEnd, adoptChannelEnd } from '../channels.js';
 import { linuxName } from '../errno.js';
 import { type Guest, startInThread } from '../guest.js';
+import type { Streams } from '../guest/stdio.js';
 import {
   type ChildStart,
   FrameReader,
@@ -97,11 +98,19 @@ function refuseCalls(needs: Needs, confined: Confined): Confined {
   return { by: [...confined.by, 'seccomp'], without: confined.without };
 }
 
+/** What was passed. */
+interface Taken {
+  readonly directories: readonly Handle[];
+  readonly listen: readonly SharedListener[];
+  readonly ends: Readonly<Record<string, ChannelEnd>>;
+  readonly streams: Streams;
+}
+
 /** Everything that was passed, in order. */
 function takeGiven(
   supervisor: Supervisor,
-  { listeners, channels, prints }: ChildStart,
-): { listen: SharedListener[]; ends: Record<string, ChannelEnd>; outputEnds?: Handle[] } {
+  { grants, listeners, channels, streams }: ChildStart,
+): Taken {
   let count = 0;
   const next = (): Handle => {
     if (count > 0 && count % HANDLES_AT_ONCE === 0) supervisor.tell({ kind: 'more' });
@@ -109,9 +118,10 @@ function takeGiven(
     return supervisor.takeHandle();
   };
   return {
+    directories: grants.dirs.map(next),
     listen: listeners.map((listener) => adoptListener({ ...listener, handle: next() })),
     ends: Object.fromEntries(channels.map((name) => [name, adoptChannelEnd(next())])),
-    ...(prints ? { outputEnds: [next(), next()] } : {}),
+    streams: streams.map((row) => (row === null ? undefined : { ...row, handle: next() })),
   };
 }
 
@@ -134,7 +144,7 @@ async function start(
 ): Promise<Guest> {
   const { name, instance, grants, trace, jsonTrace, metered } = message;
   const { timeoutMs, limitGraceMs } = message;
-  const { listen, ends, ...printed } = takeGiven(supervisor, message);
+  const { listen, ends, ...handles } = takeGiven(supervisor, message);
   supervisor.tell({ kind: 'confined', ...refuseCalls(message.needs, confined) });
   const guest = await startInThread({
     bytes,
@@ -147,7 +157,7 @@ async function start(
     thread,
     listen,
     channels: ends,
-    ...printed,
+    ...handles,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(limitGraceMs === undefined ? {} : { limitGraceMs }),
     onReport: (line) => supervisor.tell({ kind: 'report', line }),

@@ -10,12 +10,16 @@ import type { RunFlags } from './options.js';
 import type { ServeFlags } from './serve-options.js';
 
 export const OPTIONS = {
+  dir: { type: 'string', multiple: true, default: [] },
   listen: { type: 'string', multiple: true, default: [] },
   'allow-net': { type: 'string', multiple: true, default: [] },
   'deny-net': { type: 'string', multiple: true, default: [] },
   'allow-resolve': { type: 'string', multiple: true, default: [] },
   'allow-fastopen': { type: 'boolean', default: false },
   env: { type: 'string', multiple: true, default: [] },
+  stdin: { type: 'string' },
+  stdout: { type: 'string' },
+  stderr: { type: 'string' },
   isolate: { type: 'string', default: 'thread' },
   workers: { type: 'string' },
   share: { type: 'string' },
@@ -130,6 +134,7 @@ export function parseRunArguments(
     'max-threads': maxThreads,
     trace,
   } = values;
+  const { stdin, stdout, stderr } = values;
   const { metrics, 'log-format': logFormat, 'log-level': logLevel } = values;
   const {
     workers,
@@ -140,6 +145,7 @@ export function parseRunArguments(
   } = values;
   return {
     flags: {
+      dir: values.dir,
       listen: values.listen,
       allowNet: values['allow-net'],
       denyNet: values['deny-net'],
@@ -149,6 +155,9 @@ export function parseRunArguments(
       quiet: values.quiet,
       isolate: values.isolate,
       captureOutput: values['capture-output'],
+      ...(stdin === undefined ? {} : { stdin }),
+      ...(stdout === undefined ? {} : { stdout }),
+      ...(stderr === undefined ? {} : { stderr }),
       ...(metrics === undefined ? {} : { metrics }),
       ...(logFormat === undefined ? {} : { logFormat }),
       ...(logLevel === undefined ? {} : { logLevel }),

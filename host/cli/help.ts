@@ -14,6 +14,9 @@ imports and which flags it will need, or makes a guest of a C program for Linux
 after it belongs to the guest.
 
 Options of run:
+  --dir HOST[::GUEST][:ro] give the guest a directory and all beneath it, under that
+                           name (as HOST is written unless said), and with :ro to
+                           read only (repeatable); nothing in it leads out of it
   --listen [NAME=]ADDR     open a listener for the guest (repeatable): 8080, :8080,
                            127.0.0.1:8080, [::1]:8080, udp://..., unix:/path;
                            port 0 picks one and prints it
@@ -23,6 +26,10 @@ Options of run:
                            *.example.com (repeatable)
   --allow-fastopen         let the guest turn on TCP Fast Open
   --env NAME[=VALUE]       give the guest an environment variable (repeatable)
+  --stdin FILE             give the guest a file to read; or ignore (nothing), or
+                           inherit, unless said
+  --stdout, --stderr FILE  have what it prints in a file, which FILE:append does not
+                           empty first; or ignore, or inherit
   --isolate TIER           what a guest runs in: thread (unless said), or process,
                            which confines itself before: rlimits, no_new_privs,
                            Landlock and seccomp (SECURITY.md)

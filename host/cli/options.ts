@@ -5,10 +5,12 @@ import {
   DEFAULT_LIMITS,
   type Grants,
   MEMORY_BYTES_MAX,
+  parseDirs,
   parseNetRule,
   parseResolveRule,
 } from '../grants.js';
 import { ISOLATIONS, type Isolation } from '../guest.js';
+import type { Stdio, StreamFile } from '../guest/stdio.js';
 import { THREADS_MAX } from '../threads.js';
 import { TRACE_GROUPS, type TraceGroup } from '../trace-groups.js';
 import { parseCount, parseDuration, parseSize, usageError } from '../usage.js';
@@ -17,12 +19,16 @@ import { type WatchFlags, type WatchOptions, readWatchFlags } from './watching.j
 
 /** The options as they were written, still text. */
 export interface RunFlags extends WatchFlags {
+  readonly dir: readonly string[];
   readonly listen: readonly string[];
   readonly allowNet: readonly string[];
   readonly denyNet: readonly string[];
   readonly allowResolve: readonly string[];
   readonly allowFastopen: boolean;
   readonly env: readonly string[];
+  readonly stdin?: string;
+  readonly stdout?: string;
+  readonly stderr?: string;
   readonly isolate: string;
   readonly workers?: string;
   readonly share?: string;
@@ -40,6 +46,7 @@ export interface RunFlags extends WatchFlags {
 export interface RunOptions extends WatchOptions {
   readonly grants: Grants;
   readonly listen: readonly ListenAddress[];
+  readonly stdio: Stdio;
   readonly isolate: Isolation;
   /** How many instances, and how they share the addresses of `listen`. */
   readonly workers: number;
@@ -75,6 +82,26 @@ function parseTrace(text: string | undefined): readonly TraceGroup[] {
     if (found !== undefined) return found;
     throw usageError(`--trace=${group}: no such group; choose from ${TRACE_GROUPS.join(', ')}`);
   });
+}
+
+/** The part of a stream that says to add to a file rather than empty it. */
+const APPEND = ':append';
+
+/** `inherit`, `ignore`, or a file: `./ignore` is one of that name. */
+function parseStream(text: string, option: string): 'inherit' | 'ignore' | StreamFile {
+  if (text === 'inherit' || text === 'ignore') return text;
+  const append = option !== 'stdin' && text.endsWith(APPEND);
+  const file = append ? text.slice(0, -APPEND.length) : text;
+  if (file !== '') return append ? { file, append } : { file };
+  throw usageError(`--${option} ${text}: the path is missing; write --${option} FILE`);
+}
+
+function parseStdio({ stdin, stdout, stderr }: RunFlags): Stdio {
+  return {
+    ...(stdin === undefined ? {} : { stdin: parseStream(stdin, 'stdin') }),
+    ...(stdout === undefined ? {} : { stdout: parseStream(stdout, 'stdout') }),
+    ...(stderr === undefined ? {} : { stderr: parseStream(stderr, 'stderr') }),
+  };
 }
 
 function parseIsolate(text: string): Isolation {
@@ -127,7 +154,7 @@ export function readRunFlags(
   };
   return {
     grants: {
-      dirs: [],
+      dirs: parseDirs(flags.dir),
       args,
       env: Object.fromEntries(flags.env.map((text) => parseEnv(text, environment))),
       net: {
@@ -139,6 +166,7 @@ export function readRunFlags(
       limits,
     },
     listen,
+    stdio: parseStdio(flags),
     isolate: parseIsolate(flags.isolate),
     workers: workers === undefined ? 1 : parseCount(workers, '--workers', 1, WORKERS_MAX),
     ...(share === undefined ? {} : { share: parseShare(share) }),

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 
 import { ParseError, getStaticTOMLValue, parseTOML } from 'toml-eslint-parser';
 
+import { STREAMS } from '../guest/stdio.js';
 import {
   type Pipeline,
   type PipelineChannel,
@@ -27,6 +28,7 @@ const NOT_FOR_ROLES: ReadonlyMap<string, string> = new Map([
   ...FOR_ALL.map((name): [string, string] => {
     return [name, `it is one for the whole pipeline: give --${name} to sandpoll pipeline`];
   }),
+  ...STREAMS.map((name): [string, string] => [name, 'redirect those of sandpoll pipeline']),
   ['workers', 'write instances = N'],
   ['share', 'the instances of a role share each listener'],
 ]);
@@ -102,7 +104,10 @@ function sentenceOf(error: unknown): string {
   return message;
 }
 
-/** Reads what stands in a role as on a command line, each key also by itself for its line. */
+/**
+ * Reads what stands in a role as on a command line, each key also by itself for its line.
+ * Directories are looked for beside the file.
+ */
 function readOptions(table: Table, at: Path, args: readonly string[], reading: Reading) {
   const read = (options: readonly string[]) => {
     const parsed = parseRunArguments([...options, '--', ...args]);
@@ -126,7 +131,11 @@ function readOptions(table: Table, at: Path, args: readonly string[], reading: R
       wrong(sentenceOf(error));
     }
   }
-  return read(all);
+  const options = read(all);
+  const dirs = options.grants.dirs.map((dir) => {
+    return { ...dir, host: resolve(dirname(reading.file), dir.host) };
+  });
+  return { ...options, grants: { ...options.grants, dirs } };
 }
 
 /** The bytes of a role's module, beside the file. */

@@ -1,16 +1,16 @@
 /** Starting one guest in a process of its own, and standing for it here. */
+import { constants, fstatSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 
 import type { ListenAddress } from '../address.js';
 import type { ChannelEnd } from '../channels.js';
 import type { Grants } from '../grants.js';
-import { needsOf } from '../isolate/policy.js';
+import { type Needs, needsOf } from '../isolate/policy.js';
 import { setupOf } from '../isolate/setup-of.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openNativeKernel } from '../kernel/native.js';
 import { LinkError } from '../link-error.js';
 import type { SharedListener } from '../listeners.js';
-import type { Output } from '../output.js';
 import { FORWARDED_SIGNALS, type GuestSignal } from '../signals.js';
 import type { TraceGroup } from '../trace-groups.js';
 import { type Outcome, trapped } from '../trap.js';
@@ -21,16 +21,21 @@ import { Child } from './child.js';
 import { STDIO } from './descriptors.js';
 import { type Given, openGiven } from './given.js';
 import { type GuestModule, admitModule } from './module.js';
-import { openOutput } from './output.js';
 import { openRendezvous } from './rendezvous.js';
+import {
+  type OpenedStream,
+  type StdioOptions,
+  type StreamRow,
+  type Streams,
+  withStreams,
+} from './stdio.js';
 import type { GuestUsage } from './usage.js';
 import type { StopOptions } from './watch.js';
 import type { ChildStart, FromChild } from './wire.js';
 
 /** What of `GuestOptions` concerns a guest in a process. */
-export interface ProcessOptions {
+export interface ProcessOptions extends StdioOptions {
   readonly bytes: Uint8Array | GuestModule;
-  readonly name: string;
   readonly grants: Grants;
   readonly listen?: readonly (ListenAddress | SharedListener)[];
   readonly channels?: Readonly<Record<string, ChannelEnd>>;
@@ -40,8 +45,6 @@ export interface ProcessOptions {
   readonly jsonTrace?: boolean;
   readonly metered?: boolean;
   readonly thread?: Worker;
-  readonly instance?: string;
-  readonly onOutput?: (output: Output) => void;
   readonly onReport?: (line: string, instance: string) => void;
 }
 
@@ -75,7 +78,8 @@ class Process {
   /** `finish` reads the rest of what the guest has printed. */
   constructor(child: Child, given: Given, options: ProcessOptions, finish: () => void) {
     this.child = child;
-    this.listeners = given.listeners.map(({ url }, index) => ({ url, fd: STDIO.length + index }));
+    const firstFd = STDIO.length + options.grants.dirs.length;
+    this.listeners = given.listeners.map(({ url }, index) => ({ url, fd: firstFd + index }));
     child.on('message', (message) => this.#hear(message, options));
     child.on('error', (error) => {
       this.#outcome ??= trapped(new Error(`the guest's process: ${error.message}`));
@@ -186,26 +190,18 @@ function failure({ message, code, problems }: FromChild & { kind: 'failed' }): E
   return Object.assign(new Error(message), code === undefined ? {} : { code });
 }
 
-/** Opens what a guest starts with, and the pipes it prints to if somebody takes its output. */
-function openAll(kernel: Kernel, options: ProcessOptions): { given: Given; finish: () => void } {
-  const { name, instance = name, onOutput } = options;
-  if (onOutput === undefined) return { given: openGiven(kernel, options), finish: () => {} };
-  const { ends, finish } = openOutput(kernel, instance, onOutput);
-  try {
-    return { given: openGiven(kernel, { ...options, outputEnds: ends }), finish };
-  } catch (error) {
-    finish();
-    throw error;
-  }
-}
-
 /** Starts the process, which is to take what was opened, confine itself and start the guest. */
-function startProcess(options: ProcessOptions, start: (given: Given) => ChildStart): Process {
+function startProcess(
+  options: ProcessOptions,
+  start: (given: Given, kernel: Kernel) => ChildStart,
+): Process {
   const kernel = openNativeKernel();
-  const { given, finish } = openAll(kernel, options);
+  const { opened: given, finish } = withStreams(kernel, options, (streams) =>
+    openGiven(kernel, { ...options, streams }),
+  );
   try {
     const rendezvous = openRendezvous(kernel, given.session);
-    const message = start(given);
+    const message = start(given, kernel);
     const setup = setupOf(kernel, rendezvous.address, message.needs, options.grants.limits);
     const child = new Child(kernel, setup, rendezvous, given);
     const started = new Process(child, given, options, finish);
@@ -217,6 +213,31 @@ function startProcess(options: ProcessOptions, start: (given: Given) => ChildSta
     finish();
     throw error;
   }
+}
+
+/** Whether the host's own stream is a file. */
+function isOwnFile(fd: number): boolean {
+  try {
+    return fstatSync(fd).isFile();
+  } catch {
+    // Closed.
+    return false;
+  }
+}
+
+/** The files among the standard streams. */
+function filesAmong(kernel: Kernel, streams: Streams): Needs['files'] {
+  const isFile = (stream: OpenedStream | undefined, fd: number): boolean => {
+    if (stream === undefined) return isOwnFile(fd);
+    return (kernel.fstat(stream.handle) & constants.S_IFMT) === constants.S_IFREG;
+  };
+  const [read, ...written] = streams.map(isFile);
+  if (written.includes(true)) return 'write';
+  return read ? 'read' : 'none';
+}
+
+function rowOf(stream: StreamRow | undefined): StreamRow | null {
+  return stream === undefined ? null : { kind: stream.kind, access: stream.access };
 }
 
 function moduleBytes(bytes: Uint8Array | GuestModule): Uint8Array {
@@ -235,7 +256,7 @@ export async function startInProcess(options: ProcessOptions) {
   const { trace = [], jsonTrace = false, metered = false } = options;
   // Looked over here first: what is no module needs no process. It is compiled there alone.
   const { info } = bytes instanceof Uint8Array ? admitModule(bytes, name, grants) : bytes;
-  const started = startProcess(options, ({ listeners, channels }) => ({
+  const started = startProcess(options, ({ listeners, channels, streams }, kernel) => ({
     kind: 'start',
     name,
     instance,
@@ -246,11 +267,11 @@ export async function startInProcess(options: ProcessOptions) {
     channels,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(limitGraceMs === undefined ? {} : { limitGraceMs }),
-    prints: options.onOutput !== undefined,
+    streams: streams.map(rowOf),
     trace,
     jsonTrace,
     metered,
-    needs: needsOf(grants, spawnsThreads(info)),
+    needs: needsOf(grants, spawnsThreads(info), filesAmong(kernel, streams)),
   }));
   void options.thread?.terminate();
   const { child, ended, ready } = started;

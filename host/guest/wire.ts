@@ -4,6 +4,7 @@
  * comes from there may be a guest's that broke out of its sandbox.
  */
 import type { Grants } from '../grants.js';
+import type { StreamRow } from './stdio.js';
 import type { GuestUsage } from './usage.js';
 import type { GuestSignal } from '../signals.js';
 import type { TraceGroup } from '../trace-groups.js';
@@ -16,11 +17,14 @@ export interface ChildStart {
   readonly name: string;
   readonly instance: string;
   readonly grants: Grants;
-  /** Handles that come over the channel: listeners first, then channels, in this order. */
+  /**
+   * Handles that come over the channel: the directories of the grants first, then listeners, then
+   * channels, in this order.
+   */
   readonly listeners: readonly PassedListener[];
   readonly channels: readonly string[];
-  /** Whether two pipes come after them, which the guest prints to. */
-  readonly prints: boolean;
+  /** Descriptors 0, 1 and 2: those that come after them; null for the process's own. */
+  readonly streams: readonly (StreamRow | null)[];
   readonly timeoutMs?: number;
   readonly limitGraceMs?: number;
   readonly trace: readonly TraceGroup[];

@@ -32,6 +32,41 @@ function argument(kind: ParameterKind, word: Word): string {
   return kind === 'size' || kind === 'u32' ? String(word >>> 0) : String(word);
 }
 
+/** Longer paths are cut, as `strace(1)` cuts texts. */
+const TEXT_BYTES_MAX = 32;
+const QUOTES = new Set(['"', '\\']);
+
+/** Bytes as text in quotes that does nothing to a terminal (B98). */
+function quoted(bytes: Uint8Array): string {
+  const shown = Array.from(bytes.subarray(0, TEXT_BYTES_MAX), (byte) => {
+    const character = String.fromCharCode(byte);
+    if (byte < 0x20 || byte > 0x7e) return `\\x${byte.toString(16).padStart(2, '0')}`;
+    return QUOTES.has(character) ? `\\${character}` : character;
+  });
+  return `"${shown.join('')}"${bytes.length > TEXT_BYTES_MAX ? '...' : ''}`;
+}
+
+/** One of a call's arguments, as it is told of. */
+interface Told {
+  readonly name: string;
+  readonly kind: ParameterKind;
+  readonly word: Word;
+}
+
+/** A path that path_* looks up, as text; undefined for anything else, and outside memory. */
+function pathText(
+  row: ImportRow,
+  { name, word }: Told,
+  all: readonly Told[],
+  memory: GuestMemory,
+): string | undefined {
+  if (!row.name.startsWith('path_')) return undefined;
+  const length = all.find((each) => each.name === `${name}_len` && name.endsWith('path'))?.word;
+  if (length === undefined) return undefined;
+  const [at, size] = [Number(word) >>> 0, Number(length) >>> 0];
+  return memory.fits(at, size) ? quoted(memory.bytes.subarray(at, at + size)) : undefined;
+}
+
 /** What a result pointer points to now; the address itself if that is not a plain number. */
 function resultValue(memory: GuestMemory, kind: ParameterKind, word: Word): string {
   const at = Number(word) >>> 0;
@@ -50,21 +85,23 @@ export function traceLine(
   result: number | undefined,
   memory: GuestMemory,
 ): string {
-  const parameters = Object.entries(row.parameters);
-  const shown = parameters
-    .map(([name, kind], index) => ({ name, kind, word: words[index] }))
-    .filter(({ name }) => !name.startsWith(RESULT));
-  const call = `${row.name}(${shown
-    .map(({ name, kind, word }) => `${name}=${argument(kind, word)}`)
-    .join(', ')})`;
+  const told = Object.entries(row.parameters).map(([name, kind], index): Told => {
+    return { name, kind, word: words[index] };
+  });
+  const shown = told
+    .filter(({ name }) => !name.startsWith(RESULT))
+    .map((each) => {
+      const text = pathText(row, each, told, memory) ?? argument(each.kind, each.word);
+      return `${each.name}=${text}`;
+    });
+  const call = `${row.name}(${shown.join(', ')})`;
   if (row.result === 'none') return call;
   if (row.result === 'f64') return `${call} = ${result}`;
   if (row.result === 'tid') {
     return `${call} = ${result !== undefined && result < 0 ? wasiName(-result) : result}`;
   }
   if (result !== 0) return `${call} = ${wasiName(result ?? 0)}`;
-  const results = parameters
-    .map(([name, kind], index) => ({ name, kind, word: words[index] }))
+  const results = told
     .filter(({ name }) => name.startsWith(RESULT))
     .map(
       ({ name, kind, word }) => ` ${name.slice(RESULT.length)}=${resultValue(memory, kind, word)}`,

@@ -12,13 +12,26 @@ const FILE_RIGHTS: readonly (readonly [version: number, rights: number])[] = [
   [3, 1 << 14],
   [5, 1 << 15],
 ];
+/** Nothing in a directory is a program of the guest's. */
+const EXECUTE = 1 << 0;
 const NET_VERSION = 4;
 const BIND_AND_CONNECT_TCP = 0b11;
 const SCOPE_VERSION = 6;
 const SCOPE_ABSTRACT_UNIX = 1 << 0;
 const SCOPE_SIGNAL = 1 << 1;
 
-/** What a guest's process needs that Landlock would take, beside files to read. */
+/** Every right to files that a kernel's version knows, REFER and TRUNCATE among them. */
+function fileRights(version: number): number {
+  const known = FILE_RIGHTS.filter(([from]) => from <= version);
+  return known.reduce((rights, [, more]) => rights | more, 0);
+}
+
+/** Rights to a granted directory and all that is beneath it. */
+export function directoryRights(version: number, readOnly: boolean): number {
+  return readOnly ? READ_FILE | READ_DIR : fileRights(version) & ~EXECUTE;
+}
+
+/** What a guest's process needs that Landlock would take, beside files. */
 export interface LandlockNeeds {
   /** Whether it may bind or connect TCP sockets. */
   readonly tcp: boolean;
@@ -31,8 +44,7 @@ export interface LandlockNeeds {
  * rights that are handled and that no rule gives back are gone.
  */
 export function rulesetAttributes(version: number, needs: LandlockNeeds): number[] {
-  const files = FILE_RIGHTS.filter(([from]) => from <= version);
-  const words = [files.reduce((rights, [, more]) => rights | more, 0)];
+  const words = [fileRights(version)];
   if (version >= NET_VERSION) words.push(needs.tcp ? 0 : BIND_AND_CONNECT_TCP);
   if (version >= SCOPE_VERSION) {
     words.push(SCOPE_SIGNAL | (needs.abstractUnix ? 0 : SCOPE_ABSTRACT_UNIX));

@@ -25,8 +25,8 @@ const THREAD_FDS = 16;
  * 10 GiB for each memory and never touches most of it; RLIMIT_DATA counts what can be written.
  * Processes are not: a filter refuses to start one.
  *
- * `writesFiles` says that stdout or stderr is a file. CPU time is the last rung: the host in the
- * process ends its guest seconds earlier.
+ * `writesFiles` says that stdout or stderr is a file, or that a directory may be written to. CPU
+ * time is the last rung: the host in the process ends its guest seconds earlier.
  */
 export function resourceLimits(
   { memoryBytes, fds, cpuMs }: Limits,

@@ -1,5 +1,5 @@
 /** What a guest's process may still do once it is confined, as data: from the guest's grants. */
-import type { Grants } from '../grants.js';
+import type { DirGrant, Grants } from '../grants.js';
 import type { FilterRule } from './filter.js';
 import type { SyscallName } from './syscalls.js';
 
@@ -15,6 +15,10 @@ export interface Needs {
   readonly resolve: boolean;
   /** Threads that start later read their code then. */
   readonly threads: boolean;
+  /** Directories, which are opened before and passed to it. */
+  readonly dirs: readonly Pick<DirGrant, 'host' | 'readOnly'>[];
+  /** Whether a file is among the standard streams: one that is written, or else one to read. */
+  readonly files: 'none' | 'read' | 'write';
 }
 
 const EPERM = 1;
@@ -55,8 +59,19 @@ const WRITING_FLAGS = 0o3 | 0o100 | 0o1000;
 const READING: readonly FilterRule[] = [
   { call: 'openat', tests: [{ argument: 2, mask: WRITING_FLAGS, equals: 0 }] },
   { call: 'open', tests: [{ argument: 1, mask: WRITING_FLAGS, equals: 0 }] },
-  { call: 'pread64' },
-  { call: 'getdents64' },
+];
+
+/** What a process that reads files does with them. */
+const READ_CALLS: readonly SyscallName[] = ['pread64', 'getdents64'];
+
+/** What is done with files that are open, and with such as may be changed; all by the port. */
+const FILE_CALLS: readonly SyscallName[] = ['preadv', 'fadvise64', 'fsync', 'fdatasync'];
+const FILE_CHANGES: readonly SyscallName[] = ['pwritev', 'ftruncate', 'fallocate', 'utimensat'];
+
+/** And in directories: `openat2(2)` to look a path up, whose flags are out of sight. */
+const DIRECTORY_CALLS: readonly SyscallName[] = ['openat2', 'getdents64'];
+const DIRECTORY_CHANGES: readonly SyscallName[] = [
+  ...(['mkdirat', 'unlinkat', 'renameat', 'linkat', 'symlinkat'] as const),
 ];
 
 /** FIONREAD, FIONBIO, FIOCLEX, TCGETS, TIOCGWINSZ. */
@@ -143,6 +158,19 @@ function optionRules(): FilterRule[] {
   return [...refused, ...whenOneOf('setsockopt', 1, [SOL_SOCKET]), ...levels];
 }
 
+/** Calls about files, whatever their arguments. */
+function fileCalls({ resolve, threads, dirs, files }: Needs): readonly SyscallName[] {
+  const changes = dirs.some(({ readOnly }) => !readOnly);
+  const calls = [
+    ...(resolve || threads ? READ_CALLS : []),
+    ...(dirs.length > 0 ? DIRECTORY_CALLS : []),
+    ...(changes ? DIRECTORY_CHANGES : []),
+    ...(dirs.length > 0 || files !== 'none' ? FILE_CALLS : []),
+    ...(changes || files === 'write' ? FILE_CHANGES : []),
+  ];
+  return [...new Set(calls)];
+}
+
 /** The rules of a guest's process, whose id is `pid`; every other call gets `REFUSED`. */
 export function filterRules(needs: Needs, pid: number): FilterRule[] {
   const reads = needs.resolve || needs.threads;
@@ -167,6 +195,7 @@ export function filterRules(needs: Needs, pid: number): FilterRule[] {
     },
     ...ALWAYS.map((call): FilterRule => ({ call })),
     ...METADATA.map((call): FilterRule => ({ call })),
+    ...fileCalls(needs).map((call): FilterRule => ({ call })),
     ...(reads ? READING : [{ call: 'openat', errno: EACCES } as const]),
   ];
 }
@@ -194,10 +223,14 @@ export function readablePaths({ resolve }: Needs): readonly string[] {
   return resolve ? [...RESOLVER_FILES, ...RESOLVER_DIRECTORIES] : [];
 }
 
-/** What a guest with these grants needs; `threads` if its module can start some. */
+/**
+ * What a guest with these grants needs; `threads` if its module can start some, `files` for its
+ * standard streams.
+ */
 export function needsOf(
-  { net, resolve }: Pick<Grants, 'net' | 'resolve'>,
+  { dirs, net, resolve }: Pick<Grants, 'dirs' | 'net' | 'resolve'>,
   threads: boolean,
+  files: Needs['files'] = 'none',
 ): Needs {
   const unix = net.allow.filter((rule) => rule.transport === 'unix');
   return {
@@ -206,5 +239,7 @@ export function needsOf(
     abstractUnix: unix.some((rule) => 'path' in rule && rule.path[0] === 0),
     resolve: resolve.length > 0,
     threads,
+    dirs: dirs.map(({ host, readOnly }) => ({ host, readOnly })),
+    files,
   };
 }

@@ -1,10 +1,10 @@
 /** The setup of one guest's process. */
-import { fstatSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import type { Limits } from '../grants.js';
 import type { Confinement } from '../kernel/confine.js';
-import { READ_DIR, READ_FILE, rulesetAttributes } from './landlock.js';
+import { READ_DIR, READ_FILE, directoryRights, rulesetAttributes } from './landlock.js';
 import { resourceLimits } from './limits.js';
 import { type Needs, readablePaths } from './policy.js';
 import type { Setup } from './setup.js';
@@ -23,15 +23,6 @@ function readRight(path: string): [path: string, access: number][] {
   return [[path, status.isDirectory() ? READ_FILE | READ_DIR : READ_FILE]];
 }
 
-function isFile(fd: number): boolean {
-  try {
-    return fstatSync(fd).isFile();
-  } catch {
-    // Closed: nobody writes there.
-    return false;
-  }
-}
-
 /** `channel` is the `SockaddrBuffer` that the process is to connect to. */
 export function setupOf(
   kernel: Confinement,
@@ -40,11 +31,13 @@ export function setupOf(
   limits: Limits,
 ): Setup {
   const version = kernel.landlockCreateRuleset(new Uint8Array(0), LANDLOCK_VERSION);
+  const { dirs, files } = needs;
   const threads = needs.threads ? limits.threads : 1;
+  const writesFiles = files === 'write' || dirs.some(({ readOnly }) => !readOnly);
   return {
     parentPid: process.pid,
     channel: [...channel],
-    limits: resourceLimits(limits, threads, [1, 2].some(isFile)),
+    limits: resourceLimits(limits, threads, writesFiles),
     ...(version < 1
       ? {}
       : {
@@ -54,7 +47,12 @@ export function setupOf(
               tcp: needs.inet || needs.resolve,
               abstractUnix: needs.abstractUnix,
             }),
-            readable: [...HOST_PATHS, ...readablePaths(needs)].flatMap(readRight),
+            paths: [
+              ...[...HOST_PATHS, ...readablePaths(needs)].flatMap(readRight),
+              ...dirs.map(({ host, readOnly }) => {
+                return [host, directoryRights(version, readOnly)] as const;
+              }),
+            ],
           },
         }),
   };

@@ -15,8 +15,8 @@ export interface Setup {
     readonly version: number;
     /** `struct landlock_ruleset_attr`. */
     readonly attributes: readonly number[];
-    /** What may be read, with the right to it. */
-    readonly readable: readonly (readonly [path: string, access: number])[];
+    /** What may be read, and the granted directories, each with the rights to it. */
+    readonly paths: readonly (readonly [path: string, access: number])[];
   };
 }
 

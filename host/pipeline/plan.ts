@@ -1,7 +1,9 @@
 /** A pipeline as plain data: roles, the channels between them, and what is wrong with it. */
 import { type ListenAddress, formatUrl } from '../address.js';
-import { type Grants, NO_GRANTS } from '../grants.js';
+import { type Grants, NO_GRANTS, checkDirs } from '../grants.js';
 import type { GuestOptions } from '../guest.js';
+import { tryDirectories } from '../guest/directories.js';
+import { openNativeKernel } from '../kernel/native.js';
 import { type UsageError, usageError } from '../usage.js';
 
 /** What the pipeline itself decides about each instance. */
@@ -14,6 +16,7 @@ type Decided =
   | 'name'
   | 'onOutput'
   | 'onReport'
+  | 'stdio'
   | 'thread';
 
 /** One stage: a module, of which there can be many instances. */
@@ -93,20 +96,34 @@ function instanceProblems({ roles }: Pipeline): Problem[] {
   });
 }
 
+/** Looked for before any role starts: an instance that lacks one would end those that run. */
+function directoryProblems({ roles }: Pipeline): Problem[] {
+  return roles.flatMap(({ grants = NO_GRANTS }, index) => {
+    try {
+      checkDirs(grants.dirs);
+      tryDirectories(openNativeKernel(), grants.dirs);
+      return [];
+    } catch (error) {
+      return [{ at: ['role', index, 'dir'], sentence: (error as Error).message }];
+    }
+  });
+}
+
 function grantProblems(pipeline: Pipeline): Problem[] {
   return pipeline.roles.flatMap((role, index): Problem[] => {
-    const { env, limits } = role.grants ?? NO_GRANTS;
+    const { env, limits, dirs } = role.grants ?? NO_GRANTS;
     const problems = Object.keys(env)
       .filter((name) => RESERVED.test(name))
       .map((name) => ({
         at: ['role', index, 'env'],
         sentence: `env ${name}: a role may not have it, the pipeline sets it; choose another name`,
       }));
-    const needed = STDIO_FDS + (role.listen?.length ?? 0) + channelCount(pipeline, role.name);
+    const given = dirs.length + (role.listen?.length ?? 0);
+    const needed = STDIO_FDS + given + channelCount(pipeline, role.name);
     if (needed <= limits.fds) return problems;
     const sentence =
       `max-fds ${limits.fds}: an instance of ${role.name} starts with ${needed} descriptors, ` +
-      'its listeners and channels among them; raise max-fds';
+      'its directories, listeners and channels among them; raise max-fds';
     return [...problems, { at: ['role', index, 'max-fds'], sentence }];
   });
 }
@@ -194,6 +211,7 @@ export function pipelineProblems(pipeline: Pipeline): readonly Problem[] {
     ...nameProblems(pipeline),
     ...instanceProblems(pipeline),
     ...grantProblems(pipeline),
+    ...directoryProblems(pipeline),
     ...listenProblems(pipeline),
     ...channelProblems(pipeline),
     ...cycleProblems(pipeline),

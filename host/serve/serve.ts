@@ -4,6 +4,8 @@ import { basename } from 'node:path';
 
 import { type GuestOptions, startGuest } from '../guest.js';
 import { type GuestModule, loadModule } from '../guest/module.js';
+import { sharedStdio } from '../guest/stdio.js';
+import { openNativeKernel } from '../kernel/native.js';
 import { usageError } from '../usage.js';
 import {
   WORKERS_MAX,
@@ -108,13 +110,15 @@ export async function serve(options: ServeOptions): Promise<Service> {
   const name = options.name ?? (typeof module === 'string' ? basename(module) : 'guest.wasm');
   const load = loader(options, name);
   const loaded = await load();
+  const stdio = options.stdio && sharedStdio(openNativeKernel(), options.stdio, workers);
+  const started = { ...options, ...(stdio && { stdio }) };
   const shares = shareAmong(listen, workers, share);
   const supervisor = new Supervisor(
     {
-      plans: plansOf(options, name, workers, shares),
+      plans: plansOf(started, name, workers, shares),
       listeners: shares.urls.map((url) => ({ url })),
       load,
-      probe: prober(options, name),
+      probe: prober(started, name),
       restarts: { ...DEFAULT_RESTARTS, ...options.restarts },
       readyTimeoutMs: options.readyTimeoutMs ?? READY_TIMEOUT_MS,
       graceMs: options.graceMs ?? GRACE_MS,

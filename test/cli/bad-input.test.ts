@@ -9,6 +9,8 @@ import { describe, expect, test } from 'vitest';
 
 import { type RunOptions, sandpoll } from '../support/cli.js';
 import { withFiles } from '../support/files.js';
+import { runGuest } from '../support/guest-here.js';
+import { type Refusal, refusalOf } from '../support/refusal.js';
 import { wat } from '../wasm/wat.js';
 
 /** A command that ends at once, after these fields of a module. */
@@ -70,25 +72,38 @@ const FILES: readonly (readonly [name: string, contents: string | Uint8Array, sa
 ];
 
 /** What a run that is refused comes to: one line on stderr. */
-async function refused(args: readonly string[], options: RunOptions = {}) {
+async function refused(args: readonly string[], options: RunOptions = {}): Promise<Refusal> {
   const { status, stdout, stderr } = await sandpoll(args, options);
   expect([stdout, stderr.match(/\n/g)?.length, stderr.startsWith('sandpoll: ')]).toEqual([
     '',
     1,
     true,
   ]);
-  return { status, sentence: stderr.replace(/^sandpoll: /, '').trimEnd() };
+  return { status: status ?? NaN, sentence: stderr.replace(/^sandpoll: /, '').trimEnd() };
+}
+
+/** The same in this process. */
+async function refusedHere(args: readonly string[]): Promise<Refusal> {
+  const refusal = await refusalOf(() => runGuest(args));
+  expect(refusal.sentence).not.toContain('\n');
+  return refusal;
 }
 
 describe('a file', () => {
   test.each(FILES)('%s', (name, contents, says) =>
     withFiles({ [name]: contents }, async (folder) => {
-      const { status, sentence } = await refused([name], { cwd: folder });
+      const { status, sentence } = await refusedHere([`${folder}/${name}`]);
       expect(sentence).toContain(name);
       expect(sentence).toContain(says);
       expect(status).toBe(Status.LOAD_FAILED);
     }),
   );
+
+  test('that is refused is one line and a status of the command', () =>
+    withFiles({ 'text.wasm': 'hello' }, async (folder) => {
+      const here = await refusedHere([`${folder}/text.wasm`]);
+      expect(await refused(['text.wasm'], { cwd: folder })).toEqual(here);
+    }));
 
   test('that is not there, and one that is a folder', () =>
     withFiles({}, async (folder) => {
@@ -97,7 +112,7 @@ describe('a file', () => {
         status: Status.LOAD_FAILED,
         sentence: `cannot read ${folder}/absent.wasm: there is no such file`,
       });
-      expect(await refused([folder])).toEqual({
+      expect(await refusedHere([folder])).toEqual({
         status: Status.LOAD_FAILED,
         sentence: `cannot read ${folder}: it is a directory; name the .wasm file in it`,
       });
@@ -195,22 +210,29 @@ describe('a listener', () => {
         ['192.0.2.1:0', 'this machine has no such address'],
         [`unix:${folder}/none/socket`, 'the directory of that path does not exist'],
       ]) {
-        const { status, sentence } = await refused(['--listen', address, `${folder}/guest.wasm`]);
+        const args = ['--listen', address, `${folder}/guest.wasm`];
+        const { status, sentence } = await refusedHere(args);
         expect([status, sentence]).toEqual([Status.LOAD_FAILED, expect.stringContaining(says)]);
       }
     }));
 });
 
-/** Command lines that are wrong, and the sentence for each. */
-const USAGE: readonly (readonly [args: readonly string[], says: string])[] = [
+type Usage = readonly (readonly [args: readonly string[], says: string])[];
+
+/** Command lines whose verb is wrongly used, and the sentence for each. */
+const VERBS: Usage = [
   [['--bogus', 'x.wasm'], '--bogus: there is no such option; see sandpoll --help'],
-  [['-x', 'x.wasm'], '-x: there is no such option; see sandpoll --help'],
   [['run'], 'name the .wasm file to run; see sandpoll --help'],
+  [['inspect'], 'name one file: sandpoll inspect guest.wasm'],
+  [['inspect', 'a.wasm', 'b.wasm'], 'name one file: sandpoll inspect guest.wasm'],
+];
+
+/** Options that are wrong, and the sentence for each. */
+const OPTIONS: Usage = [
+  [['-x', 'x.wasm'], '-x: there is no such option; see sandpoll --help'],
   [['--quiet'], 'name the .wasm file to run; see sandpoll --help'],
   [['--quiet=yes', 'x.wasm'], '--quiet: it does not take a value that way; see sandpoll --help'],
   [['--env'], '--env: its value is missing; see sandpoll --help'],
-  [['inspect'], 'name one file: sandpoll inspect guest.wasm'],
-  [['inspect', 'a.wasm', 'b.wasm'], 'name one file: sandpoll inspect guest.wasm'],
   [
     ['--max-memory', '1', 'x.wasm'],
     '--max-memory 1: the unit is missing; write it as in --max-memory 64MiB',
@@ -227,6 +249,8 @@ const USAGE: readonly (readonly [args: readonly string[], says: string])[] = [
     ['--trace=sock,disk', 'x.wasm'],
     '--trace=disk: no such group; choose from sock, epoll, poll, fs, clock, process',
   ],
+  [['--stdin', '', 'x.wasm'], '--stdin : the path is missing; write --stdin FILE'],
+  [['--stdout=:append', 'x.wasm'], '--stdout :append: the path is missing; write --stdout FILE'],
   [['--env', '=1', 'x.wasm'], '--env =1: the name is missing; write --env NAME=VALUE'],
   [
     ['--env', 'SANDPOLL_UNSET', 'x.wasm'],
@@ -243,14 +267,18 @@ const USAGE: readonly (readonly [args: readonly string[], says: string])[] = [
 ];
 
 describe('a command line', () => {
-  test.each(USAGE)('%j', async (args, says) => {
+  test.each(VERBS)('%j', async (args, says) => {
     expect(await refused(args)).toEqual({ status: Status.USAGE, sentence: says });
+  });
+
+  test.each(OPTIONS)('%j', async (args, says) => {
+    expect(await refusedHere(args)).toEqual({ status: Status.USAGE, sentence: says });
   });
 
   test('that grants fewer descriptors than its listeners need', () =>
     withFiles({ 'guest.wasm': command() }, async (folder) => {
       const listen = ['--listen', '127.0.0.1:0'];
-      expect(await refused(['--max-fds', '3', ...listen, `${folder}/guest.wasm`])).toEqual({
+      expect(await refusedHere(['--max-fds', '3', ...listen, `${folder}/guest.wasm`])).toEqual({
         status: Status.USAGE,
         sentence: '--max-fds 3: this guest starts with 4 descriptors already',
       });

@@ -1,23 +1,32 @@
 /** `sandpoll build`: what it says without sources, without clang, and what it makes with it. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+
+import { parseBuildArguments } from '#host/cli/build.js';
 import { expect, test } from 'vitest';
 
 import { sandpoll } from '../support/cli.js';
 import { withFiles } from '../support/files.js';
+import { refusalOf } from '../support/refusal.js';
 
 const HELLO = '#include <stdio.h>\nint main(void) { puts(GREETING); }\n';
 
-test.each([
-  [['build'], 'name the sources and the output: sandpoll build server.c -o server.wasm'],
-  [['build', 'a.c'], 'name the sources and the output'],
-  [['build', 'a.c', '-o'], 'name the sources and the output'],
-  [['build', 'a.c', '-O3', '-o', 'a.wasm'], "-O3: give clang's own options after --"],
-  [['build', 'a.cc', '-o', 'a.wasm'], 'a.cc: not a .c file'],
-])('%j is wrong usage', async (args, sentence) => {
-  const { status, stderr } = await sandpoll(args);
-  expect(stderr).toContain(sentence);
+const USAGE = 'name the sources and the output: sandpoll build server.c -o server.wasm';
+
+test('build alone is wrong usage', async () => {
+  const { status, stderr } = await sandpoll(['build']);
+  expect(stderr).toContain(USAGE);
   expect(status).toBe(2);
+});
+
+test.each([
+  [['a.c'], USAGE],
+  [['a.c', '-o'], USAGE],
+  [['a.c', '-O3', '-o', 'a.wasm'], "-O3: give clang's own options after --"],
+  [['a.cc', '-o', 'a.wasm'], 'a.cc: not a .c file'],
+])('build with %j is wrong usage', async (args, says) => {
+  const refusal = await refusalOf(() => parseBuildArguments(args));
+  expect(refusal).toEqual({ status: 2, sentence: expect.stringContaining(says) });
 });
 
 test.each([

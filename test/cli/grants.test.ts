@@ -3,11 +3,12 @@ import { AF_INET } from '#host/address.js';
 import { Errno } from '#host/errno.js';
 import { describe, expect, test } from 'vitest';
 
-import { sandpoll } from '../support/cli.js';
 import { type Command, withCommand } from '../support/command.js';
 import type { Driven } from '../support/driven.js';
+import { readArguments } from '../support/guest-here.js';
 import { SOCK_STREAM, setsockopt, socket } from '../support/linux-sockets.js';
 import { lookUpCall } from '../support/lookup.js';
+import { refusalOf } from '../support/refusal.js';
 
 const IPPROTO_TCP = 6;
 const TCP_FASTOPEN = 23;
@@ -48,8 +49,10 @@ describe('--allow-resolve', () => {
     }));
 
   test('=GLOB that is no name is wrong usage', async () => {
-    const { status, stderr } = await sandpoll(['--allow-resolve=a b', 'guest.wasm']);
-    expect([status, stderr]).toEqual([2, expect.stringContaining('--allow-resolve=a b: ')]);
+    expect(await refusalOf(() => readArguments(['--allow-resolve=a b', 'guest.wasm']))).toEqual({
+      status: 2,
+      sentence: expect.stringContaining('--allow-resolve=a b: '),
+    });
   });
 });
 

@@ -4,11 +4,12 @@ import { setImmediate } from 'node:timers/promises';
 
 import { describe, expect, test } from 'vitest';
 
-import { sandpoll } from '../support/cli.js';
 import { Client } from '../support/client.js';
 import { type Command, startCommand } from '../support/command.js';
 import { drainingGuest } from '../support/draining.js';
 import { withFiles } from '../support/files.js';
+import { readArguments } from '../support/guest-here.js';
+import { refusalOf } from '../support/refusal.js';
 import { ROOT } from '../support/sources.js';
 
 const PROCESS = '--isolate=process';
@@ -120,9 +121,8 @@ test('a signal for the whole group of processes is the business of the host alon
   }));
 
 test('--isolate with a tier that there is not is wrong usage', async () => {
-  const { status, stderr } = await sandpoll(['--isolate=vm', 'guest.wasm']);
-  expect([status, stderr]).toEqual([
-    2,
-    'sandpoll: --isolate vm: there is no such tier; choose from thread, process\n',
-  ]);
+  expect(await refusalOf(() => readArguments(['--isolate=vm', 'guest.wasm']))).toEqual({
+    status: 2,
+    sentence: '--isolate vm: there is no such tier; choose from thread, process',
+  });
 });

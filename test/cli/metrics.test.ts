@@ -7,7 +7,9 @@ import { startCommand } from '../support/command.js';
 import { drainingGuest } from '../support/draining.js';
 import { sampleOf } from '../support/exposition.js';
 import { withFiles } from '../support/files.js';
+import { readArguments } from '../support/guest-here.js';
 import { withMetered } from '../support/metered.js';
+import { refusalOf } from '../support/refusal.js';
 import { ROOT } from '../support/sources.js';
 
 const ECHO = `${ROOT}examples/echo/build/echo-lt.wasm`;
@@ -75,10 +77,9 @@ describe('wrong addresses', () => {
     ['web=9090', 'it has no name'],
     ['127.0.0.1:99999', 'not an IP address with a port'],
   ])('--metrics %s: %s', async (address, reason) => {
-    const { status, stderr } = await sandpoll(['--metrics', address, ECHO]);
+    const refusal = await refusalOf(() => readArguments(['--metrics', address, ECHO]));
     const right = 'write it as in --metrics 127.0.0.1:9090';
-    expect(stderr).toBe(`sandpoll: --metrics ${address}: ${reason}; ${right}\n`);
-    expect(status).toBe(2);
+    expect(refusal).toEqual({ status: 2, sentence: `--metrics ${address}: ${reason}; ${right}` });
   });
 
   test('one that is taken is an error before the guest runs', async () => {

@@ -103,6 +103,7 @@ describe('a file that is wrong is refused with its line', () => {
     [`${ROLE}constructor = 1`, "p.toml:4: there is no key 'constructor' here; the keys are "],
     [`${ROLE}help = true`, "p.toml:4: there is no key 'help' here"],
     [`${ROLE}workers = 2`, 'p.toml:4: workers: a role may not have it; write instances = N'],
+    [`${ROLE}stdin = "x"`, 'p.toml:4: stdin: a role may not have it; redirect those of sandpoll'],
     [`${ROLE}grace = "1s"`, 'p.toml:4: grace: a role may not have it; it is one for the whole'],
     [`${ROLE}\nmax-memory = "12"`, 'p.toml:5: --max-memory 12: the unit is missing; write it as'],
     [`${ROLE}max-memory = [1]`, 'p.toml:4: max-memory must be a text or a whole number'],

@@ -4,12 +4,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 
+import { parsePipelineArguments } from '#host/cli/pipeline.js';
 import { Status } from '#host/cli/report.js';
 import { describe, expect, test } from 'vitest';
 
 import { sandpoll } from '../support/cli.js';
 import { startCommand } from '../support/command.js';
 import { withFiles } from '../support/files.js';
+import { refusalOf } from '../support/refusal.js';
 import { ROOT } from '../support/sources.js';
 import { wat } from '../wasm/wat.js';
 
@@ -127,16 +129,22 @@ describe('what is wrong', () => {
   });
 
   test.each([
-    [[], 'name one file: sandpoll pipeline pipeline.toml', Status.USAGE],
-    [['a', 'b'], 'name one file: sandpoll pipeline pipeline.toml', Status.USAGE],
     [['--chekc', 'a'], "Unknown option '--chekc'; see sandpoll --help", Status.USAGE],
-    [['--restart', 'often', 'a'], '--restart often: there is no such kind', Status.USAGE],
-    [['--grace', '5', 'a'], '--grace 5: the unit is missing', Status.USAGE],
     [['nowhere.toml'], 'cannot read nowhere.toml: there is no such file', Status.LOAD_FAILED],
   ])('with the arguments %j too', async (args, says, expected) => {
     const { status, stderr } = await sandpoll(['pipeline', ...args]);
     expect(stderr).toContain(`sandpoll: ${says}`);
     expect(status).toBe(expected);
+  });
+
+  test.each([
+    [[], 'name one file: sandpoll pipeline pipeline.toml'],
+    [['a', 'b'], 'name one file: sandpoll pipeline pipeline.toml'],
+    [['--restart', 'often', 'a'], '--restart often: there is no such kind'],
+    [['--grace', '5', 'a'], '--grace 5: the unit is missing'],
+  ])('with the arguments %j, in the same way', async (args, says) => {
+    const { status, sentence } = await refusalOf(() => parsePipelineArguments(args));
+    expect([status, sentence.startsWith(says)]).toEqual([Status.USAGE, true]);
   });
 
   test('with a module is said by --check, which starts nothing', async () => {

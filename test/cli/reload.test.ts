@@ -1,11 +1,13 @@
 /** `sandpoll reload`, and the SIGHUP that it is. */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 
+import { reload as reloadHere } from '#host/cli/reload.js';
 import { describe, expect, test } from 'vitest';
 
 import { sandpoll } from '../support/cli.js';
 import { startCommand } from '../support/command.js';
 import { withFiles } from '../support/files.js';
+import { refusalOf } from '../support/refusal.js';
 import { Load } from '../support/request-load.js';
 import { ROOT } from '../support/sources.js';
 
@@ -70,18 +72,24 @@ test('serve of a pipeline is one that is kept alive, and reloaded', () => {
 });
 
 describe('wrong usage', () => {
+  const NO_SERVE = `reload ${process.pid}: that process is no sandpoll serve`;
+
   test.each([
     [[], 'name one process: sandpoll reload PID'],
     [['x'], 'name one process: sandpoll reload PID'],
     [['1', '2'], 'name one process: sandpoll reload PID'],
     [['0'], 'name one process: sandpoll reload PID'],
     [['4194999'], 'reload 4194999: there is no such process'],
-    [[String(process.pid)], `reload ${process.pid}: that process is no sandpoll serve`],
+    [[String(process.pid)], NO_SERVE],
   ])('reload %j', async (args, sentence) => {
-    expect(await sandpoll(['reload', ...args])).toEqual({
+    expect(await refusalOf(() => reloadHere(args))).toEqual({ status: 2, sentence });
+  });
+
+  test('by the command', async () => {
+    expect(await sandpoll(['reload', String(process.pid)])).toEqual({
       status: 2,
       stdout: '',
-      stderr: `sandpoll: ${sentence}\n`,
+      stderr: `sandpoll: ${NO_SERVE}\n`,
     });
   });
 });

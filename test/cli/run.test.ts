@@ -1,8 +1,10 @@
 /** What the command line promises of a guest that runs (design.md §9). */
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
+import { parseRunArguments } from '#host/cli/arguments.js';
+import { readRunFlags } from '#host/cli/options.js';
 import { Status } from '#host/cli/report.js';
 import { describe, expect, test } from 'vitest';
 
@@ -66,6 +68,41 @@ describe('arguments and environment', () => {
     const { stderr } = await sandpoll(['--quiet', '--listen', '127.0.0.1:0', TELL], HERE);
     expect(stderr).toBe('said it all\n');
   });
+});
+
+describe('--stdin, --stdout and --stderr', () => {
+  const read = (...argv: string[]): unknown => {
+    const parsed = parseRunArguments([...argv, 'guest.wasm']);
+    if (typeof parsed === 'string') throw new Error(parsed);
+    return readRunFlags(parsed.flags, [], {}).stdio;
+  };
+
+  test('are files, some only added to, or nothing, or the host’s own', () => {
+    expect(read()).toEqual({});
+    expect(read('--stdin', 'in:append', '--stdout', 'out', '--stderr=log:append')).toEqual({
+      stdin: { file: 'in:append' },
+      stdout: { file: 'out' },
+      stderr: { file: 'log', append: true },
+    });
+    expect(read('--stdin=ignore', '--stdout', 'inherit', '--stderr', './ignore')).toEqual({
+      stdin: 'ignore',
+      stdout: 'inherit',
+      stderr: { file: './ignore' },
+    });
+  });
+
+  test('that cannot be opened end with status 2; the host’s own words stay on its stderr', () =>
+    withFiles({ 'guest.wasm': leaving('0') }, async (folder) => {
+      const guest = `${folder}/guest.wasm`;
+      const stderr = `sandpoll: stdin ${folder}/none: there is no such file\n`;
+      const args = ['--stderr', `${folder}/log`, '--stdin', `${folder}/none`, guest];
+      expect(await sandpoll(args)).toEqual({ status: Status.USAGE, stdout: '', stderr });
+      expect(existsSync(`${folder}/log`)).toBe(false);
+      const out = `${folder}/out`;
+      const told = await sandpoll(['--stdout', out, '--stderr', `${out}:append`, TELL, 'a'], HERE);
+      expect(told).toEqual({ status: 0, stdout: '', stderr: '' });
+      expect(readFileSync(out, 'utf8')).toContain('said it all\n');
+    }));
 });
 
 describe('exit statuses', () => {
@@ -225,8 +262,7 @@ describe('--trace', () => {
 
 describe('the rest', () => {
   test('--help and --version go to stdout', async () => {
-    const asked = ['--help', '-h', 'help', 'run --help', '--quiet --help', 'run --env A=1 -h'];
-    const lines = [...asked, 'inspect --help', 'build -h'];
+    const lines = ['-h', 'help', 'run --env A=1 --help', 'inspect --help', 'build -h'];
     const runs = await Promise.all(lines.map(async (line) => sandpoll(line.split(' '))));
     for (const [index, { status, stdout, stderr }] of runs.entries()) {
       expect([lines[index], status, stderr]).toEqual([lines[index], 0, '']);
@@ -235,9 +271,18 @@ describe('the rest', () => {
     const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
       version: string;
     };
-    for (const args of [['--version'], ['-V'], ['run', '--quiet', '--version']]) {
-      expect(await sandpoll(args)).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
-    }
+    const run = await sandpoll(['run', '--quiet', '--version']);
+    expect(run).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  test.each([
+    ['--help', 'help'],
+    ['--quiet --help', 'help'],
+    ['--env A=1 -h', 'help'],
+    ['--version', 'version'],
+    ['-V', 'version'],
+  ])('%s asks for the %s', (line, asked) => {
+    expect(parseRunArguments(line.split(' '))).toBe(asked);
   });
 
   test('inspect shows imports, what of them is here, and the options it will need', async () => {
@@ -247,23 +292,25 @@ describe('the rest', () => {
     );
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^echo-lt\.wasm: WebAssembly module, \d+ bytes\n/);
-    expect(stdout).toContain('    yes      epoll_wait(i32, i32, i32, i32, i32) -> i32\n');
+    expect(stdout).toContain('    yes  epoll_wait(i32, i32, i32, i32, i32) -> i32\n');
     expect(stdout).toMatch(/options it will probably need:\n {2}--listen ADDR: [^\n]+\n$/);
   });
 
-  test('inspect tells what is not here, and what only answers that it is not here yet', () =>
+  test('inspect tells what is here and what is not, of preview0 too', () =>
     withFiles(
       {
         'guest.wasm': wat(`(module
-          (import "wasi_snapshot_preview1" "fd_sync" (func (param i32) (result i32)))
+          (import "wasi_unstable" "fd_sync" (func (param i32) (result i32)))
+          (import "wasi_unstable" "sock_accept" (func (param i32 i32 i32) (result i32)))
           (import "env" "unknown" (func))
           (memory (export "memory") 1) (func (export "_start")))`),
       },
       async (folder) => {
         const { status, stdout } = await sandpoll(['inspect', `${folder}/guest.wasm`]);
         expect(status).toBe(0);
-        expect(stdout).toMatch(/^ {4}not yet {2}fd_sync\(i32\) -> i32$/m);
-        expect(stdout).toMatch(/^ {4}no {7}unknown\(\)$/m);
+        expect(stdout).toMatch(/^ {4}yes {2}fd_sync\(i32\) -> i32$/m);
+        expect(stdout).toMatch(/^ {4}no {3}sock_accept\(i32, i32, i32\) -> i32$/m);
+        expect(stdout).toMatch(/^ {4}no {3}unknown\(\)$/m);
       },
     ));
 });

@@ -5,9 +5,10 @@ import { COPY_MS } from '#host/cli/signals.js';
 import { describe, expect, test } from 'vitest';
 
 import { type Command, startCommand } from '../support/command.js';
-import { sandpoll } from '../support/cli.js';
 import { drainingGuest } from '../support/draining.js';
 import { withFiles } from '../support/files.js';
+import { readArguments } from '../support/guest-here.js';
+import { refusalOf } from '../support/refusal.js';
 
 type Draining = Parameters<typeof drainingGuest>[0];
 
@@ -134,7 +135,6 @@ describe('a guest without one', () => {
 });
 
 test.each(['10', 'soon', '-1s', '30d'])('--grace %s is wrong usage', async (grace) => {
-  const { status, stderr } = await sandpoll(['--grace', grace, 'guest.wasm']);
-  expect(status).toBe(2);
-  expect(stderr).toContain(`--grace ${grace}: `);
+  const refusal = await refusalOf(() => readArguments(['--grace', grace, 'guest.wasm']));
+  expect(refusal).toEqual({ status: 2, sentence: expect.stringContaining(`--grace ${grace}: `) });
 });

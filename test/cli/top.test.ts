@@ -4,14 +4,16 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Readable } from 'node:stream';
 
+import { parseTopArguments, top as topHere } from '#host/cli/top.js';
 import { COLUMNS, bytesText, countText, shareText } from '#host/metrics/view/columns.js';
 import { rowsOf } from '#host/metrics/view/rates.js';
 import { parseScrape } from '#host/metrics/view/scrape.js';
 import { describe, expect, test } from 'vitest';
 
-import { type Run, sandpoll } from '../support/cli.js';
+import { sandpoll } from '../support/cli.js';
 import { startCommand } from '../support/command.js';
 import { keepBusy, withMetered } from '../support/metered.js';
+import { type Refusal, refusalOf } from '../support/refusal.js';
 import { ROOT } from '../support/sources.js';
 
 const ECHO = `${ROOT}examples/echo/build/echo-lt.wasm`;
@@ -58,21 +60,31 @@ test('without --once it goes on, also when its host does not, until it is told t
   });
 });
 
-/** `top --once` of a server that answers with `body`. */
-async function topOf(body: string, status = 200): Promise<Run> {
+/** Runs `look` with the arguments of `top` for a server that answers with `body`. */
+async function topOf<Result>(
+  body: string,
+  status: number,
+  look: (args: readonly string[]) => Promise<Result>,
+): Promise<Result> {
   const server = createServer((_request, response) => {
-    response.writeHead(status).end(body);
+    response.writeHead(status, { connection: 'close' }).end(body);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const run = await sandpoll(['top', '--once', `${(server.address() as AddressInfo).port}`]);
+  const result = await look(['--once', `${(server.address() as AddressInfo).port}`]);
   server.close();
-  return run;
+  return result;
+}
+
+/** How `top` is refused, in this process. */
+async function refusedHere(args: readonly string[]): Promise<Refusal> {
+  return refusalOf(() => topHere(parseTopArguments(args)));
 }
 
 test('B98 names that a hostile host sends do nothing to the terminal', async () => {
   const name = '\x1b]0;owned\x07\u202e\x9b2J';
-  const { status, stdout } = await topOf(`sandpoll_ready 1\nsandpoll_up{guest="${name}"} 1\n`);
+  const body = `sandpoll_ready 1\nsandpoll_up{guest="${name}"} 1\n`;
+  const { status, stdout } = await topOf(body, 200, (args) => sandpoll(['top', ...args]));
   expect(status).toBe(0);
   expect(stdout).toContain('\\u{1b}]0;owned\\u{7}\\u{202e}\\u{9b}2J');
   expect(stdout).toMatch(/^[\x20-\x7e\n]*$/);
@@ -94,11 +106,10 @@ describe('what is no host', () => {
 
   test.each([
     ['another server', '<html>', 200, /: what answers there is no Sandpoll host; /],
-    ['an error', '', 503, /: it answers 503\n$/],
+    ['an error', '', 503, /: it answers 503$/],
   ])('%s', async (_what, body, answer, sentence) => {
-    const { status, stderr } = await topOf(body, answer);
-    expect(status).toBe(1);
-    expect(stderr).toMatch(sentence);
+    const refusal = await topOf(body, answer, refusedHere);
+    expect(refusal).toEqual({ status: 1, sentence: expect.stringMatching(sentence) });
   });
 
   test.each([
@@ -107,9 +118,8 @@ describe('what is no host', () => {
     [['http://'], /not an address/],
     [['--often', '9090'], /Unknown option/],
   ])('top %j is wrong usage', async (args, sentence) => {
-    const { status, stderr } = await sandpoll(['top', ...args]);
-    expect(status).toBe(2);
-    expect(stderr).toMatch(sentence);
+    const refusal = await refusedHere(args);
+    expect(refusal).toEqual({ status: 2, sentence: expect.stringMatching(sentence) });
   });
 });
 

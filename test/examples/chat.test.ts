@@ -4,16 +4,16 @@ import { type Browser, chromium } from 'playwright-core';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { Client } from '../support/client.js';
-import { type GuestProcess, startGuest } from '../support/guest-process.js';
+import { type GuestHere, startGuest } from '../support/guest-here.js';
 import { Opcode, WebSocketClient, closeFrame, final } from '../support/websocket.js';
 
-const guests: GuestProcess[] = [];
+const guests: GuestHere[] = [];
 
 afterEach(async () => {
   await Promise.all(guests.splice(0).map(async (guest) => guest.stop()));
 });
 
-async function start(variant: string): Promise<GuestProcess> {
+async function start(variant: string): Promise<GuestHere> {
   const guest = await startGuest(`examples/chat/build/${variant}.wasm`);
   guests.push(guest);
   return guest;

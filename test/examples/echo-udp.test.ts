@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type Socket, createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
-import { runGuest, startGuest } from '../support/guest-process.js';
+import { runGuest, startGuest } from '../support/guest-here.js';
 
 const WASM = 'examples/echo/build/echo-udp.wasm';
 
@@ -16,9 +16,8 @@ async function exchange(socket: Socket, port: number, bytes: Buffer): Promise<Bu
 test('sends back each datagram as it came, to whoever sent it', async () => {
   const guest = await startGuest(WASM, ['--allow-net=udp:127.0.0.1'], ['127.0.0.1:0']);
   onTestFinished(async () => void (await guest.stop()));
-  const announced = /listening on udp:\/\/127\.0\.0\.1:(\d+)/;
-  await expect.poll(() => guest.stderr, { timeout: 10_000 }).toMatch(announced);
-  const port = Number(announced.exec(guest.stderr)?.[1]);
+  const [, announced] = await guest.said(/listening on udp:\/\/127\.0\.0\.1:(\d+)/);
+  const port = Number(announced);
   const sockets = Array.from({ length: 20 }, () => createSocket('udp4'));
   for (const length of [0, 1, 1_400]) {
     const sent = sockets.map((_, i) => Buffer.alloc(length, i));

@@ -2,16 +2,24 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Client } from '../support/client.js';
-import { type GuestProcess, runGuest, startGuest } from '../support/guest-process.js';
+import { type GuestHere, runGuest, startGuest } from '../support/guest-here.js';
+import { type GuestProcess, startGuestProcess } from '../support/guest-process.js';
 
-const guests: GuestProcess[] = [];
+const guests: (GuestHere | GuestProcess)[] = [];
 
 afterEach(async () => {
   await Promise.all(guests.splice(0).map(async (guest) => guest.stop()));
 });
 
-async function start(variant: string, options: readonly string[] = []): Promise<GuestProcess> {
+async function start(variant: string, options: readonly string[] = []): Promise<GuestHere> {
   const guest = await startGuest(`examples/echo/build/${variant}.wasm`, options);
+  guests.push(guest);
+  return guest;
+}
+
+/** For what only a process shows: its descriptors, and its trace. */
+async function startProcess(variant: string, ...options: string[]): Promise<GuestProcess> {
+  const guest = await startGuestProcess(`examples/echo/build/${variant}.wasm`, options);
   guests.push(guest);
   return guest;
 }
@@ -75,7 +83,7 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
   });
 
   test('a paused connection that is reset is closed, and does not spin (E10)', async () => {
-    const guest = await start(variant);
+    const guest = await startProcess(variant);
     const pulse = await Client.connect(guest.port);
     await pulse.exchange('.');
     const before = guest.countDescriptors();
@@ -91,7 +99,7 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
   });
 
   test('without descriptors it serves those it has, and later the others (E16)', async () => {
-    const guest = await start(variant, ['--max-fds', '12', '--trace']);
+    const guest = await startProcess(variant, '--max-fds', '12', '--trace');
     const connecting = Array.from({ length: 30 }, async () => Client.connect(guest.port));
     const clients = await Promise.all(connecting);
     const answered = clients.map(async (client, i) => {
@@ -107,7 +115,7 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
   });
 
   test('connections that come and go leave no descriptor behind', async () => {
-    const guest = await start(variant);
+    const guest = await startProcess(variant);
     const pulse = await Client.connect(guest.port);
     await pulse.exchange('.');
     const before = guest.countDescriptors();
@@ -122,7 +130,7 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
   });
 
   test('an echo costs a wait, a recv and a send', async () => {
-    const guest = await start(variant, ['--trace']);
+    const guest = await startProcess(variant, '--trace');
     const client = await Client.connect(guest.port);
     await client.exchange('warm up');
     for (let i = 0; i < 20; i++) await client.exchange('hello');
@@ -180,7 +188,7 @@ describe.each(['echo-lt', 'echo-et'])('%s, told to stop', (variant) => {
 });
 
 test('echo-poll is portable, has no signals, and just ends', async () => {
-  const guest = await start('echo-poll');
+  const guest = await startProcess('echo-poll');
   const client = await Client.connect(guest.port);
   await client.exchange('here');
   expect(await guest.stop()).toBe(143);

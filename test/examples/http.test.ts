@@ -2,16 +2,24 @@
 import { Agent, request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '../support/client.js';
-import { type GuestProcess, runGuest, startGuest } from '../support/guest-process.js';
+import { type GuestHere, runGuest, startGuest } from '../support/guest-here.js';
+import { type GuestProcess, startGuestProcess } from '../support/guest-process.js';
 
-const guests: GuestProcess[] = [];
+const guests: (GuestHere | GuestProcess)[] = [];
 
 afterEach(async () => {
   await Promise.all(guests.splice(0).map(async (guest) => guest.stop()));
 });
 
-async function start(variant: string, options: readonly string[] = []): Promise<GuestProcess> {
+async function start(variant: string, options: readonly string[] = []): Promise<GuestHere> {
   const guest = await startGuest(`examples/http/build/${variant}.wasm`, options);
+  guests.push(guest);
+  return guest;
+}
+
+/** For what only the command shows: its trace, and what it does at signals. */
+async function startProcess(variant: string, ...options: string[]): Promise<GuestProcess> {
+  const guest = await startGuestProcess(`examples/http/build/${variant}.wasm`, options);
   guests.push(guest);
   return guest;
 }
@@ -96,7 +104,7 @@ const REFUSED: readonly (readonly [number, string, string])[] = [
 
 describe.each(['http', 'http-poll'])('%s', (variant) => {
   /** The guest of those tests that need no options. */
-  let shared: GuestProcess;
+  let shared: GuestHere;
   let port: number;
 
   beforeAll(async () => {
@@ -181,7 +189,7 @@ describe.each(['http', 'http-poll'])('%s', (variant) => {
   });
 
   test('sixteen requests of one segment cost one recv and one send', async () => {
-    const guest = await start(variant, ['--trace']);
+    const guest = await startProcess(variant, '--trace');
     const client = await Client.connect(guest.port);
     await client.send(`${GET}\r\n`.repeat(16));
     let answers = '';
@@ -285,7 +293,7 @@ describe('http, told to stop', () => {
   );
 
   test('a second signal ends it at once', async () => {
-    const guest = await start('http');
+    const guest = await startProcess('http');
     const idle = await Client.connect(guest.port);
     const busy = await Client.connect(guest.port);
     await busy.send(`${POST}Content-Length: 6\r\n\r\nabc`);

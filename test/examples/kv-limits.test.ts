@@ -4,23 +4,21 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { type GuestProcess, runGuest, startGuest } from '../support/guest-process.js';
+import { type GuestHere, runGuest, startGuest } from '../support/guest-here.js';
+import { type GuestProcess, startGuestProcess } from '../support/guest-process.js';
 import { RespClient, encode } from './resp.js';
 
 const MIB = 1024 * 1024;
 const KV = 'examples/kv/build/kv.wasm';
 const OOM = "-OOM command not allowed when used memory > 'maxmemory'.";
 
-const guests: GuestProcess[] = [];
+const guests: (GuestHere | GuestProcess)[] = [];
 
 afterEach(async () => {
   await Promise.all(guests.splice(0).map(async (guest) => guest.stop()));
 });
 
-async function start(
-  args: readonly string[],
-  options: readonly string[] = [],
-): Promise<GuestProcess> {
+async function start(args: readonly string[], options: readonly string[] = []): Promise<GuestHere> {
   const guest = await startGuest(KV, options, args);
   guests.push(guest);
   return guest;
@@ -28,7 +26,8 @@ async function start(
 
 describe('kv', () => {
   test('answers pipelined commands in one send', async () => {
-    const guest = await start([], ['--trace']);
+    const guest = await startGuestProcess(KV, ['--trace']);
+    guests.push(guest);
     const client = await RespClient.connect(guest.port);
     await client.pipeline(Array.from({ length: 100 }, () => encode('PING')));
     client.close();

@@ -1,7 +1,8 @@
 /** The key-value example, as its README runs it: what it answers. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GuestProcess, startGuest } from '../support/guest-process.js';
+import { type GuestHere, startGuest } from '../support/guest-here.js';
+import { startGuestProcess } from '../support/guest-process.js';
 import { type Reply, RespClient, encode } from './resp.js';
 
 const MIB = 1024 * 1024;
@@ -127,7 +128,7 @@ const CONVERSATIONS: readonly (readonly [title: string, lines: [string, Reply][]
 ];
 
 describe.each(['kv', 'kv-poll'])('%s', (variant) => {
-  let guest: GuestProcess;
+  let guest: GuestHere;
   let client: RespClient;
   beforeAll(async () => {
     guest = await startGuest(`examples/kv/build/${variant}.wasm`);
@@ -374,7 +375,7 @@ describe('kv, told to stop', () => {
   );
 
   test('kv-poll is portable, has no signals, and just ends', async () => {
-    const guest = await startGuest('examples/kv/build/kv-poll.wasm');
+    const guest = await startGuestProcess('examples/kv/build/kv-poll.wasm');
     const client = await RespClient.connect(guest.port);
     expect(await client.call('PING')).toBe('PONG');
     expect(await guest.stop()).toBe(143);

@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Client } from '../support/client.js';
-import { type GuestProcess, runGuest, startGuest } from '../support/guest-process.js';
+import { type GuestHere, runGuest, startGuest } from '../support/guest-here.js';
+import { type GuestProcess, startGuestProcess } from '../support/guest-process.js';
 
-const guests: GuestProcess[] = [];
+const guests: (GuestHere | GuestProcess)[] = [];
 const upstreams: Upstream[] = [];
 
 afterEach(async () => {
@@ -57,32 +58,44 @@ class Upstream {
   }
 }
 
-/** Starts the proxy in front of an address. */
-async function start(
+/** Starts the proxy in front of an address, by either of the ways to start a guest. */
+async function start<Started extends GuestHere | GuestProcess>(
+  starter: (wasm: string, options: readonly string[], args: readonly string[]) => Promise<Started>,
   variant: string,
   address: string,
   options: readonly string[] = [],
-): Promise<GuestProcess> {
+): Promise<Started> {
   const grant = `--allow-net=tcp:${address}/out`;
   const wasm = `examples/proxy/build/${variant}.wasm`;
-  const guest = await startGuest(wasm, [grant, ...options], [address]);
+  const guest = await starter(wasm, [grant, ...options], [address]);
   guests.push(guest);
   return guest;
 }
 
-interface Line {
-  readonly guest: GuestProcess;
+interface Line<Started> {
+  readonly guest: Started;
   readonly upstream: Upstream;
   readonly client: Client;
   readonly server: Client;
 }
 
 /** A connection through the proxy, and both of its ends. */
-async function connectThrough(variant: string, options: readonly string[] = []): Promise<Line> {
+async function connectBy<Started extends GuestHere | GuestProcess>(
+  starter: Parameters<typeof start<Started>>[0],
+  variant: string,
+  options: readonly string[] = [],
+): Promise<Line<Started>> {
   const upstream = await Upstream.listen();
-  const guest = await start(variant, upstream.address, options);
+  const guest = await start(starter, variant, upstream.address, options);
   const client = await Client.connect(guest.port);
   return { guest, upstream, client, server: await upstream.accept() };
+}
+
+async function connectThrough(
+  variant: string,
+  options: readonly string[] = [],
+): Promise<Line<GuestHere>> {
+  return connectBy(startGuest, variant, options);
 }
 
 /** How a connection ends: with the code of an error, or in peace. */
@@ -111,7 +124,7 @@ async function roundTrip(client: Client, server: Client): Promise<void> {
 describe.each(['proxy', 'proxy-et', 'proxy-poll'])('%s', (variant) => {
   test('relays both ways, over many connections at once', async () => {
     const upstream = await Upstream.listen();
-    const guest = await start(variant, upstream.address);
+    const guest = await start(startGuest, variant, upstream.address);
     const clients = await Promise.all(
       Array.from({ length: 50 }, async () => Client.connect(guest.port)),
     );
@@ -160,7 +173,7 @@ describe.each(['proxy', 'proxy-et', 'proxy-poll'])('%s', (variant) => {
 
   test('an end that comes before the upstream has accepted is passed on', async () => {
     const upstream = await Upstream.listen();
-    const guest = await start(variant, upstream.address);
+    const guest = await start(startGuest, variant, upstream.address);
     const client = await Client.connect(guest.port);
     client.end();
     const server = await upstream.accept();
@@ -208,11 +221,11 @@ describe.each(['proxy', 'proxy-et', 'proxy-poll'])('%s', (variant) => {
     const upstream = await Upstream.listen();
     const { address } = upstream;
     await upstream.close();
-    const guest = await start(variant, address);
+    const guest = await start(startGuest, variant, address);
     for (let i = 0; i < 3; i++) {
       expect(await endOfNew(guest.port)).toBe('ECONNRESET');
     }
-    expect(guest.stderr).toContain(`proxy: cannot reach ${address}: CONNREFUSED\n`);
+    await guest.said(new RegExp(`^proxy: cannot reach ${address}: CONNREFUSED$`, 'm'));
   });
 
   test('without the grant it reaches nobody, and says what is missing (B39)', async () => {
@@ -227,7 +240,7 @@ describe.each(['proxy', 'proxy-et', 'proxy-poll'])('%s', (variant) => {
   });
 
   test('connections that come and go leave no descriptor behind', async () => {
-    const { guest, upstream, client, server } = await connectThrough(variant);
+    const { guest, upstream, client, server } = await connectBy(startGuestProcess, variant);
     await roundTrip(client, server);
     const before = guest.countDescriptors();
     for (let i = 0; i < 30; i++) {
@@ -246,7 +259,7 @@ describe.each(['proxy', 'proxy-et', 'proxy-poll'])('%s', (variant) => {
   });
 
   test('a message costs a wait, a recv and a send', async () => {
-    const { guest, client, server } = await connectThrough(variant, ['--trace']);
+    const { guest, client, server } = await connectBy(startGuestProcess, variant, ['--trace']);
     const message = randomBytes(16_384);
     for (let i = 0; i < 20; i++) {
       await client.send(message);

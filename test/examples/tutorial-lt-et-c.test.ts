@@ -4,7 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-import { type CServer, compileC, guestCommand, startServer } from '../support/c-program.js';
+import {
+  type CServer,
+  compileC,
+  guestCommand,
+  startGuestServer,
+  startServer,
+} from '../support/c-program.js';
 import { Client } from '../support/client.js';
 import { ROOT } from '../support/sources.js';
 
@@ -17,6 +23,11 @@ const COMMANDS = {
   guest: (...args: string[]) => guestCommand(WASM, ...args),
 };
 
+const SERVERS = {
+  native: async (mode: string) => startServer(COMMANDS.native(mode)),
+  guest: async (mode: string) => startGuestServer(WASM, mode),
+};
+
 beforeAll(() => compileC(['examples/tutorial-lt-et/c/server.c'], `${folder}/server`));
 
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -25,8 +36,8 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map(async (server) => server.stop()));
 });
 
-async function serve(command: readonly string[]): Promise<CServer> {
-  const server = await startServer(command);
+async function serve(which: keyof typeof SERVERS, mode: string): Promise<CServer> {
+  const server = await SERVERS[which](mode);
   servers.push(server);
   return server;
 }
@@ -74,8 +85,8 @@ const LEAVINGS: readonly (readonly [string, string, (client: Client) => Promise<
 describe.each(['lt', 'et', 'oneshot'])('%s', (mode) => {
   test.each(LEAVINGS)('tells of a client that %s: %s (E8)', async (_how, farewell, leave) => {
     const lines: string[] = [];
-    for (const command of [COMMANDS.native, COMMANDS.guest]) {
-      const server = await serve(command(mode));
+    for (const which of ['native', 'guest'] as const) {
+      const server = await serve(which, mode);
       const client = await join(server);
       await leave(client);
       await server.printed(/^client 1 (closed|half-closed|was).*$/mu);
@@ -87,7 +98,7 @@ describe.each(['lt', 'et', 'oneshot'])('%s', (mode) => {
   });
 
   test('sends back what it receives, to many clients at once', async () => {
-    const server = await serve(COMMANDS.guest(mode));
+    const server = await serve('guest', mode);
     const clients = await Promise.all(Array.from({ length: 50 }, async () => join(server)));
     const answers = clients.map(async (client, i) => client.exchange(`client ${i}`));
     expect(await Promise.all(answers)).toEqual(clients.map((_, i) => `client ${i}`));

@@ -6,9 +6,9 @@ import { openNativeKernel } from '#host/kernel/native.js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { MSG_OOB, SHUT_WR, SOCK_STREAM, World, loopback, ok } from '../conformance/world.js';
-import { guestCommand, startServer } from '../support/c-program.js';
 import { Client } from '../support/client.js';
-import { type GuestProcess, startGuest } from '../support/guest-process.js';
+import { type GuestHere, startGuest, startListening } from '../support/guest-here.js';
+import { startGuestProcess } from '../support/guest-process.js';
 
 const ASSEMBLYSCRIPT = 'examples/tutorial-lt-et/build/tutorial-lt-et.wasm';
 const C = 'examples/tutorial-lt-et/c/server.wasm';
@@ -26,8 +26,8 @@ afterEach(async () => {
   await Promise.all(stops.splice(0).map(async (stop) => stop()));
 });
 
-async function start(mode: string, options: readonly string[] = []): Promise<GuestProcess> {
-  const guest = await startGuest(ASSEMBLYSCRIPT, options, [mode]);
+/** The guest will be stopped. */
+function stopped<Guest extends { readonly stop: () => Promise<unknown> }>(guest: Guest): Guest {
   stops.push(async () => guest.stop());
   return guest;
 }
@@ -73,24 +73,26 @@ const TOLD = [
   '',
 ].join('\n');
 
-test.each(['lt', 'et'])('AssemblyScript, %s: an urgent byte is told once (E8)', async (mode) => {
-  const guest = await start(mode);
+/** What a server says of one that speaks and leaves. */
+async function toldBy(guest: GuestHere): Promise<string> {
   speak(guest.port);
   await guest.printed(/half-closed/u);
-  expect(guest.stdout).toBe(TOLD);
+  return guest.stdout;
+}
+
+test.each(['lt', 'et'])('AssemblyScript, %s: an urgent byte is told once (E8)', async (mode) => {
+  const guest = stopped(await startGuest(ASSEMBLYSCRIPT, [], [mode]));
+  expect(await toldBy(guest)).toBe(TOLD);
 });
 
 test.each(['lt', 'et', 'oneshot'])('C, %s: an urgent byte is told once (E8)', async (mode) => {
-  const server = await startServer(guestCommand(C, mode));
-  stops.push(server.stop);
-  speak(server.port);
-  await server.printed(/half-closed/u);
-  expect(server.stdout()).toBe(TOLD);
+  const guest = stopped(await startListening(C, mode));
+  expect(await toldBy(guest)).toBe(TOLD);
 });
 
 describe.each(['lt', 'et'])('%s', (mode) => {
   test('an urgent byte of a client that takes nothing is no reason to spin (E10)', async () => {
-    const guest = await start(mode, ['--trace=epoll']);
+    const guest = stopped(await startGuestProcess(ASSEMBLYSCRIPT, ['--trace=epoll'], [mode]));
     const other = await Client.connect(guest.port);
     const handle = dial(guest.port);
     // Until it waits for the chance to send.

@@ -1,23 +1,31 @@
 /** The example tutorial-lt-et, as its README runs it. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { Client } from '../support/client.js';
-import { type GuestProcess, runGuest, startGuest } from '../support/guest-process.js';
+import { type GuestHere, runGuest, startGuest } from '../support/guest-here.js';
+import { type GuestProcess, startGuestProcess } from '../support/guest-process.js';
 
 const WASM = 'examples/tutorial-lt-et/build/tutorial-lt-et.wasm';
-const guests: GuestProcess[] = [];
+const guests: (GuestHere | GuestProcess)[] = [];
 
 afterEach(async () => {
   await Promise.all(guests.splice(0).map(async (guest) => guest.stop()));
 });
 
-async function start(mode: string, options: readonly string[] = []): Promise<GuestProcess> {
+async function start(mode: string, options: readonly string[] = []): Promise<GuestHere> {
   const guest = await startGuest(WASM, options, [mode]);
   guests.push(guest);
   return guest;
 }
 
+/** For what only a process shows: its trace. */
+async function startTraced(mode: string, ...options: string[]): Promise<GuestProcess> {
+  const guest = await startGuestProcess(WASM, options, [mode]);
+  guests.push(guest);
+  return guest;
+}
+
 /** A client that is known to the server by now. */
-async function join(guest: GuestProcess): Promise<Client> {
+async function join(guest: Pick<GuestHere, 'port'>): Promise<Client> {
   const client = await Client.connect(guest.port);
   expect(await client.exchange('hello')).toBe('hello');
   return client;
@@ -84,7 +92,7 @@ describe.each(['lt', 'et'])('%s', (mode) => {
   });
 
   test('without descriptors new clients wait for others to leave (E16)', async () => {
-    const guest = await start(mode, ['--max-fds', '10', '--trace']);
+    const guest = await startTraced(mode, '--max-fds', '10', '--trace');
     const clients = await Promise.all(
       Array.from({ length: 30 }, async () => Client.connect(guest.port)),
     );
@@ -101,7 +109,7 @@ describe.each(['lt', 'et'])('%s', (mode) => {
   });
 
   test('a client that takes nothing and then resets is waited for without spinning (E10)', async () => {
-    const guest = await start(mode, ['--trace=epoll']);
+    const guest = await startTraced(mode, '--trace=epoll');
     const client = await join(guest);
     const other = await join(guest);
     client.socket.pause();

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { crc32 } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-import { type CServer, compileC, guestCommand, startServer } from '../support/c-program.js';
+import { type CServer, compileC, startGuestServer, startServer } from '../support/c-program.js';
 import { sandpoll } from '../support/cli.js';
 import { Client } from '../support/client.js';
 
@@ -19,9 +19,9 @@ const CONNECTIONS = 256;
 const folder = mkdtempSync(`${tmpdir()}/sandpoll-workqueue-`);
 const servers: CServer[] = [];
 
-const COMMANDS = {
-  native: [`${folder}/server`, WORKERS],
-  guest: guestCommand(WASM, WORKERS),
+const SERVERS = {
+  native: async () => startServer([`${folder}/server`, WORKERS]),
+  guest: async () => startGuestServer(WASM, WORKERS),
 };
 
 beforeAll(() => compileC(['examples/tutorial-workqueue/c/server.c'], `${folder}/server`));
@@ -32,8 +32,8 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map(async (server) => server.stop()));
 });
 
-async function serve(command: readonly string[]): Promise<CServer> {
-  const server = await startServer(command);
+async function serve(which: keyof typeof SERVERS): Promise<CServer> {
+  const server = await SERVERS[which]();
   servers.push(server);
   return server;
 }
@@ -54,7 +54,7 @@ const many = (count: number, text: string): string[] =>
 
 describe.each(['native', 'guest'] as const)('%s', (which) => {
   test('answers each line once and in order, in whatever pieces it comes', async () => {
-    const { port } = await serve(COMMANDS[which]);
+    const { port } = await serve(which);
     const clients = await Promise.all(many(40, '').map(async () => Client.connect(port)));
     const asked = clients.map(async (client, number) => {
       const lines = many(100, `client ${number}, line`);
@@ -73,7 +73,7 @@ describe.each(['native', 'guest'] as const)('%s', (which) => {
   });
 
   test('forgets no direction of one that sends megabytes, and reads only then (E5)', async () => {
-    const { port } = await serve(COMMANDS[which]);
+    const { port } = await serve(which);
     const client = await Client.connect(port);
     const lines = many(300_000, '');
     client.socket.pause();
@@ -87,7 +87,7 @@ describe.each(['native', 'guest'] as const)('%s', (which) => {
   });
 
   test('strands none of those that break off between the event and the arming (E5)', async () => {
-    const { port } = await serve(COMMANDS[which]);
+    const { port } = await serve(which);
     // Four times as many as there is room for: one that was stranded would keep its room.
     for (let round = 0; round < 16; round++) {
       const clients = await Promise.all(many(64, '').map(async () => Client.connect(port)));

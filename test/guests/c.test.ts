@@ -3,9 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
 
-import { type CServer, compileC, guestCommand, startServer } from '../support/c-program.js';
+import { type CServer, compileC, startGuestServer } from '../support/c-program.js';
 import { Client } from '../support/client.js';
 import { withFiles } from '../support/files.js';
+import { LOOPBACK, runGuest } from '../support/guest-here.js';
 import { ROOT } from '../support/sources.js';
 
 const servers: CServer[] = [];
@@ -15,7 +16,7 @@ afterEach(async () => {
 });
 
 async function serve(wasm: string, ...args: string[]): Promise<number> {
-  const server = await startServer(guestCommand(wasm, ...args));
+  const server = await startGuestServer(wasm, ...args);
   servers.push(server);
   return server.port;
 }
@@ -33,10 +34,8 @@ test.skipIf(why !== '')(`the committed guests are what their sources give${why}`
 test.each(['library', 'inet'])('%s.c answers in a guest as it does on Linux', async (name) => {
   await withFiles({}, async (folder) => {
     compileC([`test/guests/c/${name}.c`], `${folder}/${name}`);
-    const run = ([file = '', ...args]: readonly string[]) =>
-      spawnSync(file, args, { cwd: ROOT, encoding: 'utf8' });
-    const native = run([`${folder}/${name}`]);
-    const guest = run(guestCommand(`test/guests/c/${name}.wasm`));
+    const native = spawnSync(`${folder}/${name}`, { cwd: ROOT, encoding: 'utf8' });
+    const guest = await runGuest([LOOPBACK, `test/guests/c/${name}.wasm`]);
     expect(guest.stdout).toBe(native.stdout);
     expect(guest.status).toBe(0);
     // A program that says nothing would be equal too.
@@ -71,12 +70,8 @@ test('the HTTP server of the benchmark, unchanged', async () => {
 test('threads are joined, lock, wait for conditions, and have an errno each', async () => {
   await withFiles({}, async (folder) => {
     compileC(['test/guests/c/threads/threads.c'], `${folder}/threads`);
-    for (const [file = '', ...args] of [
-      [`${folder}/threads`],
-      guestCommand('test/guests/c/threads/threads.wasm'),
-    ]) {
-      const { status, stderr } = spawnSync(file, args, { cwd: ROOT, encoding: 'utf8' });
-      expect([stderr, status]).toEqual(['', 0]);
-    }
+    const native = spawnSync(`${folder}/threads`, { encoding: 'utf8' });
+    const guest = await runGuest([LOOPBACK, 'test/guests/c/threads/threads.wasm']);
+    for (const { status, stderr } of [native, guest]) expect([stderr, status]).toEqual(['', 0]);
   });
 });

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import createWabt from 'wabt';
 import { withFiles } from '../support/files.js';
-import { runGuest } from '../support/guest-process.js';
+import { runGuest } from '../support/guest-here.js';
 
 const examples = ['chat', 'echo', 'http', 'kv', 'proxy'];
 

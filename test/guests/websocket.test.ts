@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { Client } from '../support/client.js';
-import { type GuestProcess, startGuest } from '../support/guest-process.js';
+import { type GuestHere, startGuest } from '../support/guest-here.js';
 import {
   Opcode,
   WebSocketClient,
@@ -16,7 +16,7 @@ import {
 
 const WASM = 'test/guests/as/build/websocket.wasm';
 
-let guest: GuestProcess;
+let guest: GuestHere;
 
 beforeAll(async () => {
   guest = await startGuest(WASM);

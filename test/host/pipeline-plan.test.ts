@@ -8,6 +8,7 @@ import {
   NO_GRANTS,
   type Pipeline,
   type PipelineRole,
+  parseDir,
   parseListen,
   startPipeline,
 } from '#host/index.js';
@@ -128,16 +129,16 @@ describe('roles', () => {
       roles: [
         role('a', {
           listen: [parseListen('127.0.0.1:0')],
-          grants: { ...NO_GRANTS, limits: { ...DEFAULT_LIMITS, fds } },
+          grants: { ...NO_GRANTS, dirs: [parseDir('/')], limits: { ...DEFAULT_LIMITS, fds } },
         }),
         role('b', { instances: 4 }),
       ],
       channels: channels('a>b'),
     });
-    expect(problems(limited(8))).toEqual([]);
-    expect(problems(limited(7))).toEqual([
-      'role.0.max-fds: max-fds 7: an instance of a starts with 8 descriptors, its listeners and ' +
-        'channels among them; raise max-fds',
+    expect(problems(limited(9))).toEqual([]);
+    expect(problems(limited(8))).toEqual([
+      'role.0.max-fds: max-fds 8: an instance of a starts with 9 descriptors, its directories, ' +
+        'listeners and channels among them; raise max-fds',
     ]);
   });
 });

@@ -13,9 +13,8 @@ import {
   MEMORY_END,
   UNREAD,
   hostileRows,
-  sceneOptions,
-  setScene,
   validArguments,
+  withScene,
 } from '../support/scene.js';
 
 const IOVS = PAGE_BYTES;
@@ -42,6 +41,8 @@ describe('arrays of buffers', () => {
   const VECTORED = [
     'fd_read',
     'fd_write',
+    'fd_pread',
+    'fd_pwrite',
     'sock_recv',
     'sock_send',
     'sock_recv_from',
@@ -53,8 +54,7 @@ describe('arrays of buffers', () => {
 
   test('B5, B6, B13: more than IOV_MAX of them are INVAL, whatever their bytes come to', async () => {
     const counts = [1025, 10_000, 0x2000_0000, 0x2000_0001, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
-    await withDriven(sceneOptions(), async (driven) => {
-      const scene = await setScene(driven);
+    await withScene({}, async (driven, scene) => {
       const seen: string[] = [];
       for (const named of hostileRows('long')) {
         const { name, parameters } = named.row;

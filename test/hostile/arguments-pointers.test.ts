@@ -15,9 +15,8 @@ import {
   isPointer,
   pointedBytes,
   resultAt,
-  sceneOptions,
-  setScene,
   validArguments,
+  withScene,
   writeInputs,
 } from '../support/scene.js';
 
@@ -33,6 +32,7 @@ const OPENING: Readonly<Record<string, number>> = {
   timerfd_create: 2,
   signalfd: 2,
   pipe2: 1,
+  path_open: 8,
 };
 
 /** What valid arguments are answered where that is not SUCCESS. */
@@ -41,12 +41,15 @@ const ANSWERS: Readonly<Record<string, number>> = {
   sock_bind: Errno.INVAL,
   sock_connect: Errno.ISCONN,
   sock_accept: Errno.AGAIN,
-  fd_seek: Errno.SPIPE,
-  fd_tell: Errno.SPIPE,
   bind: Errno.INVAL,
   connect: Errno.ISCONN,
   accept4: Errno.AGAIN,
   channel_recv: Errno.AGAIN,
+  path_create_directory: Errno.EXIST,
+  path_link: Errno.EXIST,
+  path_symlink: Errno.EXIST,
+  path_remove_directory: Errno.NOENT,
+  path_unlink_file: Errno.NOENT,
 };
 
 /** Rows that look at memory. */
@@ -97,8 +100,7 @@ function hostileCalls(scene: Scene, named: NamedRow): { call: Call; what: string
 
 describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s forms', (shape) => {
   test('B1–B4, B7, B8: outside memory is FAULT, writes nothing, opens nothing', async () => {
-    await withDriven(sceneOptions({ ...OPTIONS, shape }), async (driven) => {
-      const scene = await setScene(driven);
+    await withScene({ ...OPTIONS, shape }, async (driven, scene) => {
       const lowest = await nextDescriptor(driven);
       await driven.calls(FILL_MARKERS);
       const wrong: string[] = [];
@@ -118,8 +120,7 @@ describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s fo
   });
 
   test('B2: the last bytes of memory are as good as any', async () => {
-    await withDriven(sceneOptions({ ...OPTIONS, shape }), async (driven) => {
-      const scene = await setScene(driven);
+    await withScene({ ...OPTIONS, shape }, async (driven, scene) => {
       const faults: string[] = [];
       for (const named of pointerRows(shape)) {
         const valid = validArguments(scene, named);
@@ -137,8 +138,7 @@ describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s fo
   });
 
   test('B9: pointers at every offset from 0 to 7 are answered alike', async () => {
-    await withDriven(sceneOptions({ ...OPTIONS, shape }), async (driven) => {
-      const scene = await setScene(driven);
+    await withScene({ ...OPTIONS, shape }, async (driven, scene) => {
       for (let shift = 0; shift < 8; shift++) {
         await writeInputs(driven, scene, shift);
         for (const named of pointerRows(shape)) {
@@ -153,8 +153,7 @@ describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s fo
 });
 
 test.each([[1], [0]])('B18, B20: every import sees memory that grew by %d pages', async (pages) => {
-  await withDriven(sceneOptions(OPTIONS), async (driven) => {
-    const scene = await setScene(driven);
+  await withScene(OPTIONS, async (driven, scene) => {
     for (const named of pointerRows('long')) {
       const { name } = named.row;
       await writeInputs(driven, scene);

@@ -1,7 +1,8 @@
 /**
  * Confines itself as a guest's process is confined, and then tries what that should refuse:
- *   confined CODE [PATH ACCESS]...
- * CODE is a file of the host, PATH and ACCESS are Landlock's rules. Standard input has two lines:
+ *   confined CODE DIRECTORY [PATH ACCESS]...
+ * CODE is a file of the host, DIRECTORY is opened before, as one that a guest is given, PATH and
+ * ACCESS are Landlock's rules. Standard input has two lines:
  * the bytes of a landlock_ruleset_attr and of sock_filters in hexadecimal, or "-" for none.
  * Prints a line an attempt: its name and its errno, 0 where it was let through.
  */
@@ -21,13 +22,27 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-enum { kBytesMax = 65536, kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446 };
+enum {
+  kBytesMax = 65536,
+  kOpenat2 = 437,
+  kCreateRuleset = 444,
+  kAddRule = 445,
+  kRestrictSelf = 446
+};
+
+struct how {
+  unsigned long long flags;
+  unsigned long long mode;
+  unsigned long long resolve;
+};
 
 struct __attribute__((packed)) path_beneath {
   unsigned long long access;
@@ -160,6 +175,40 @@ static void try_files(const char* readable) {
   tried("fcntl F_SETOWN", fcntl(pipes[0], F_SETOWN, getppid()));
 }
 
+static int openat2(int directory, const char* path, unsigned flags) {
+  struct how how = {flags, (flags & O_CREAT) != 0 ? 0600 : 0, 0};
+  return (int)syscall(kOpenat2, directory, path, &how, sizeof(how));
+}
+
+/** As one would that has broken out of the host: nothing keeps these paths beneath. */
+static void try_directory(int directory) {
+  tried("openat2 of /etc/passwd", openat2(AT_FDCWD, "/etc/passwd", O_RDONLY));
+  tried("openat2 out of it", openat2(directory, "../outside/file", O_RDONLY));
+  tried("openat2 to create out of it", openat2(directory, "../outside/new", O_WRONLY | O_CREAT));
+  tried("mkdirat out of it", mkdirat(directory, "../outside/made", 0700));
+  tried("unlinkat out of it", unlinkat(directory, "../outside/file", 0));
+  tried("linkat into it", linkat(directory, "../outside/file", directory, "stolen", 0));
+  tried("openat in it", openat(directory, "file", O_RDONLY));
+  int file = openat2(directory, "file", O_RDONLY);
+  tried("openat2 to read", file);
+  struct iovec part = {bytes, 4};
+  tried("preadv", preadv(file, &part, 1, 0));
+  tried("getdents64 of it", syscall(SYS_getdents64, directory, bytes, 1024));
+  int made = openat2(directory, "made", O_RDWR | O_CREAT);
+  tried("openat2 to create", made);
+  tried("pwritev", pwritev(made, &part, 1, 0));
+  tried("ftruncate", ftruncate(made, 2));
+  tried("fallocate", fallocate(made, 0, 0, 4));
+  tried("fsync", fsync(made < 0 ? directory : made));
+  tried("utimensat", utimensat(directory, "made", NULL, 0));
+  tried("mkdirat in it", mkdirat(directory, "sub", 0700));
+  tried("renameat in it", renameat(directory, "made", directory, "sub/moved"));
+  tried("linkat in it", linkat(directory, "sub/moved", directory, "linked", 0));
+  tried("symlinkat in it", symlinkat("linked", directory, "link"));
+  tried("unlinkat in it", unlinkat(directory, "linked", 0));
+  tried("renameat out of it", renameat(directory, "link", directory, "../outside/link"));
+}
+
 static void try_sockets(void) {
   tried("socket TCP", socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   tried("socket UDP", socket(AF_INET6, SOCK_DGRAM, 0));
@@ -185,14 +234,16 @@ static void try_sockets(void) {
 static void* nothing(void* argument) { return argument; }
 
 int main(int argc, char** argv) {
-  if (argc < 2) return 2;
+  if (argc < 3) return 2;
+  const int directory = open(argv[2], O_RDONLY | O_DIRECTORY);
   const pid_t parent = getppid();
   must("no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-  landlock(next_line(), argv + 2);
+  landlock(next_line(), argv + 3);
   filter(next_line());
   try_processes(parent);
   try_kernel();
   try_files(argv[1]);
+  try_directory(directory);
   try_sockets();
   pthread_t thread;
   errno = pthread_create(&thread, NULL, nothing, NULL);

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -18,6 +18,7 @@ import { SYSCALLS, architectureOf } from '#host/isolate/syscalls.js';
 import { openNativeKernel } from '#host/kernel/native.js';
 
 import { compileC } from '../support/c-program.js';
+import { withFiles } from '../support/files.js';
 import { ROOT } from '../support/sources.js';
 
 const PROGRAM = `${ROOT}native/build/test/confined`;
@@ -26,6 +27,7 @@ const HOST_CODE = `${ROOT}dist/index.js`;
 const NOTHING = needsOf(NO_GRANTS, false);
 
 const kernel = openNativeKernel();
+const VERSION = kernel.landlockCreateRuleset(new Uint8Array(0), 1);
 const architecture = architectureOf(process.arch);
 
 beforeAll(() => {
@@ -42,15 +44,21 @@ interface Layers {
   readonly seccomp: boolean;
 }
 
+const BOTH: Layers = { landlock: true, seccomp: true };
+const LANDLOCK: Layers = { landlock: true, seccomp: false };
+
 /** What each attempt came to: an errno, 0 where it was let through. */
 async function attempts(
   needs: Needs,
-  layers: Layers = { landlock: true, seccomp: true },
+  layers: Layers = BOTH,
+  directory = 'none',
 ): Promise<Readonly<Record<string, number>>> {
   const { landlock } = setupOf(kernel, new Uint8Array(0), needs, NO_GRANTS.limits);
   if (architecture === undefined) throw new Error(`no filter for ${process.arch}`);
-  const paths = layers.landlock ? (landlock?.readable.flat().map(String) ?? []) : [];
-  const child = spawn(PROGRAM, [HOST_CODE, ...paths], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const paths = layers.landlock ? (landlock?.paths.flat().map(String) ?? []) : [];
+  const child = spawn(PROGRAM, [HOST_CODE, directory, ...paths], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const ended = once(child, 'close');
   const filter = assembleFilter(filterRules(needs, child.pid ?? 0), architecture, REFUSED);
   const ruleset = layers.landlock && landlock !== undefined ? hex(landlock.attributes) : '-';
@@ -62,7 +70,7 @@ async function attempts(
   );
 }
 
-const { PERM, ACCES, NOSYS } = LinuxErrno;
+const { PERM, ACCES, NOSYS, XDEV } = LinuxErrno;
 
 const NEVER: Readonly<Record<string, number>> = {
   fork: PERM,
@@ -118,6 +126,34 @@ const NEVER: Readonly<Record<string, number>> = {
   'setsockopt of netfilter': PERM,
 };
 
+/** What is done in a directory, and only in one that may be changed. */
+const READS = ['openat2 to read', 'preadv', 'getdents64 of it', 'fsync'];
+const CHANGES = [
+  'openat2 to create',
+  'pwritev',
+  'ftruncate',
+  'fallocate',
+  'utimensat',
+  'mkdirat in it',
+  'renameat in it',
+  'linkat in it',
+  'symlinkat in it',
+  'unlinkat in it',
+];
+/** What no directory permits. */
+const ESCAPES = [
+  'openat2 of /etc/passwd',
+  'openat2 out of it',
+  'openat2 to create out of it',
+  'mkdirat out of it',
+  'unlinkat out of it',
+  'linkat into it',
+  'renameat out of it',
+];
+
+const answer = (names: readonly string[], errno: number): Readonly<Record<string, number>> =>
+  Object.fromEntries(names.map((name) => [name, errno]));
+
 const ALWAYS: Readonly<Record<string, number>> = {
   'kill of oneself': 0,
   'prlimit64 to ask': 0,
@@ -133,6 +169,8 @@ describe.skipIf(architecture === undefined)('a process confined as for a guest',
     expect(await attempts(NOTHING)).toEqual({
       ...NEVER,
       ...ALWAYS,
+      ...answer([...READS, ...CHANGES, ...ESCAPES], PERM),
+      'openat in it': ACCES,
       'open of /etc/passwd': ACCES,
       'open of host code': ACCES,
       'open to write': ACCES,
@@ -161,10 +199,9 @@ describe.skipIf(architecture === undefined)('a process confined as for a guest',
   });
 
   test('with threads that start later reads the code of the host, and nothing else', async () => {
-    const version = kernel.landlockCreateRuleset(new Uint8Array(0), 1);
     expect(await attempts({ ...NOTHING, threads: true })).toMatchObject({
       ...NEVER,
-      ...(version > 0 ? { 'open of /etc/passwd': ACCES } : {}),
+      ...(VERSION > 0 ? { 'open of /etc/passwd': ACCES } : {}),
       'open of host code': 0,
       'open to write': PERM,
       'socket TCP': ACCES,
@@ -180,10 +217,40 @@ describe.skipIf(architecture === undefined)('a process confined as for a guest',
     });
   });
 
+  /** What a process comes to that has `box` of a folder; beside it lies what it has not. */
+  const inBox = (readOnly: boolean, layers: Layers) =>
+    withFiles({ 'box/file': 'data', 'outside/file': 'secret' }, async (folder) => {
+      const host = `${folder}/box`;
+      const grants = { ...NO_GRANTS, dirs: [{ host, guest: '/box', readOnly }] };
+      const result = await attempts(needsOf(grants, false), layers, host);
+      expect(readdirSync(`${folder}/outside`)).toEqual(['file']);
+      if (readOnly) expect(readdirSync(host)).toEqual(['file']);
+      return result;
+    });
+  const out = { ...answer(ESCAPES, ACCES), 'linkat into it': XDEV };
+
+  test('B45 with a directory does what is wanted in it, and nothing elsewhere', async (context) => {
+    context.skip(VERSION < 3, `Landlock ABI ${VERSION} does not know all rights to files`);
+    const inside = answer([...READS, ...CHANGES], 0);
+    const others = { 'open of host code': ACCES, 'open to write': ACCES, 'openat in it': ACCES };
+    const { mkdirat: _, unlinkat: __, ...never } = NEVER;
+    expect(await inBox(false, BOTH)).toMatchObject({ ...never, ...others, ...inside, ...out });
+    // Landlock alone holds it in there: the flags of openat2 are out of the filter's sight.
+    expect(await inBox(false, LANDLOCK)).toMatchObject({ ...inside, ...out });
+  });
+
+  test('B35 with a directory that is read-only reads in it, and changes nothing', async (context) => {
+    context.skip(VERSION < 1, 'this kernel has no Landlock');
+    const reads = answer(READS, 0);
+    const unchanged = { ...answer(CHANGES, PERM), 'openat2 to create': ACCES };
+    expect(await inBox(true, BOTH)).toMatchObject({ ...NEVER, ...reads, ...unchanged });
+    const held = answer(['openat2 to create', 'symlinkat in it', 'mkdirat in it'], ACCES);
+    expect(await inBox(true, LANDLOCK)).toMatchObject({ ...reads, ...held });
+  });
+
   test('with Landlock alone opens nothing, binds nothing and signals nobody', async (context) => {
-    const version = kernel.landlockCreateRuleset(new Uint8Array(0), 1);
-    context.skip(version < 6, `Landlock ABI ${version} knows no scopes`);
-    expect(await attempts(NOTHING, { landlock: true, seccomp: false })).toMatchObject({
+    context.skip(VERSION < 6, `Landlock ABI ${VERSION} knows no scopes`);
+    expect(await attempts(NOTHING, LANDLOCK)).toMatchObject({
       'open of /etc/passwd': ACCES,
       'open of host code': 0,
       'open to write': ACCES,
@@ -212,7 +279,7 @@ test.skipIf(process.arch !== 'x64')('the numbers of calls are those of this mach
 
 test('the numbers of arm64 are those of the generic table', (context) => {
   // `uapi/asm/unistd.h` of arm64: the generic table, with these chosen.
-  const chosen = ['NEW_STAT', 'SET_GET_RLIMIT', 'SYS_CLONE3'].map(
+  const chosen = ['NEW_STAT', 'RENAMEAT', 'SET_GET_RLIMIT', 'SYS_CLONE3'].map(
     (each) => `#define __ARCH_WANT_${each}\n`,
   );
   const numbers = headerNumbers(`${chosen.join('')}#include <asm-generic/unistd.h>\n`);

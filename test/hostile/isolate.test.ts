@@ -1,7 +1,7 @@
 /** Guests in processes of their own (`--isolate=process`): what confines them, how they end. */
 import { readFileSync, readdirSync } from 'node:fs';
 
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { Errno } from '#host/errno.js';
 import {
@@ -18,7 +18,6 @@ import {
 import { COMMAND_PAGES } from '../support/command.js';
 import { leakedSince, openDescriptors } from '../support/descriptors.js';
 import {
-  type Driven,
   type DrivenOptions,
   LOOPBACK,
   type Local,
@@ -78,41 +77,58 @@ async function start(bytes: Uint8Array, options: Partial<GuestOptions> = {}): Pr
 }
 
 describe('the process of a guest', () => {
-  test('is confined in every thread, and says by what', () =>
-    withDriven(isolated(), async (_driven, { reports }) => {
-      const [line = ''] = reports;
-      const pid = pidOf(reports);
-      expect(line).toMatch(/^isolated in process \d+: rlimits, no_new_privs\b/);
-      const threads = readdirSync(`/proc/${pid}/task`);
-      for (const thread of threads) {
-        const { NoNewPrivs, Seccomp } = status(`/proc/${pid}/task/${thread}/status`);
-        expect(Seccomp === '2').toBe(/, seccomp/.test(line));
-        // A filter for all threads brings it to all threads.
-        if (Seccomp === '2') expect(NoNewPrivs).toBe('1');
-      }
-      const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
-      expect(limits).toMatch(/^Max core file size +0 +0 /m);
-      expect(limits).toMatch(/^Max data size +\d+ +\d+ /m);
-    }));
+  let openAtFirst: readonly string[];
+  let local: Local;
 
-  test('has nothing of the environment of the host', () =>
-    withDriven(isolated(), async (_driven, { reports }) => {
-      const names = readFileSync(`/proc/${pidOf(reports)}/environ`, 'utf8')
-        .split('\0')
-        .filter(Boolean)
-        .map((each) => each.split('=')[0]);
-      expect(names).toEqual(['SANDPOLL_CHILD']);
-    }));
+  beforeAll(async () => {
+    openAtFirst = openDescriptors();
+    local = await startDriven(isolated());
+  });
+
+  test('is confined in every thread, and says by what', () => {
+    const [line = ''] = local.reports;
+    const pid = pidOf(local.reports);
+    expect(line).toMatch(/^isolated in process \d+: rlimits, no_new_privs\b/);
+    const threads = readdirSync(`/proc/${pid}/task`);
+    for (const thread of threads) {
+      const { NoNewPrivs, Seccomp } = status(`/proc/${pid}/task/${thread}/status`);
+      expect(Seccomp === '2').toBe(/, seccomp/.test(line));
+      // A filter for all threads brings it to all threads.
+      if (Seccomp === '2') expect(NoNewPrivs).toBe('1');
+    }
+    const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+    expect(limits).toMatch(/^Max core file size +0 +0 /m);
+    expect(limits).toMatch(/^Max data size +\d+ +\d+ /m);
+  });
+
+  test('has nothing of the environment of the host', () => {
+    const names = readFileSync(`/proc/${pidOf(local.reports)}/environ`, 'utf8')
+      .split('\0')
+      .filter(Boolean)
+      .map((each) => each.split('=')[0]);
+    expect(names).toEqual(['SANDPOLL_CHILD']);
+  });
 
   test('B38 a denial names its flag there too', async () => {
-    await withDriven(isolated(), async (driven, { reported }) => {
-      const report = reported();
-      await expect(socket(driven, AF_INET, SOCK_STREAM)).rejects.toThrow(String(Errno.ACCES));
-      expect(await report).toMatch(/denied: a socket of its own; grant it with --allow-net/);
-    });
-    await withDriven(isolated({ net: LOOPBACK }), async (driven) => {
-      expect(await socket(driven, AF_INET, SOCK_STREAM)).toBeGreaterThan(0);
-    });
+    const report = local.reported();
+    await expect(socket(local.driven, AF_INET, SOCK_STREAM)).rejects.toThrow(String(Errno.ACCES));
+    expect(await report).toMatch(/denied: a socket of its own; grant it with --allow-net/);
+  });
+
+  test('a signal is taken by its signalfd', async () => {
+    const { driven, guest } = local;
+    expect(guest.signal('SIGUSR1')).toBe(false);
+    await driven.call('store64', OUT, 1n << 9n);
+    expect(await driven.call('signalfd', OUT, 0, OUT + 8)).toBe(0);
+    expect(guest.signal('SIGUSR1')).toBe(true);
+    expect(() => guest.signal('SIGKILL' as 'SIGTERM')).toThrow(TypeError);
+  });
+
+  test('ends with its guest, and leaves nothing open', async () => {
+    await local.driven.end();
+    expect(await local.guest.ended).toEqual({ kind: 'exited', code: 0 });
+    expect(await leakedSince(openAtFirst)).toEqual([]);
+    expect(children()).toEqual([]);
   });
 
   test('gives the errors that a thread gives, and leaves nothing behind', async () => {
@@ -157,8 +173,9 @@ describe('the process of a guest', () => {
     expect(lines).toEqual(['hello']);
   });
 
-  test('looks names up, once that is granted', () =>
-    withDriven(isolated({ resolve: ['localhost'] }), async (driven) => {
+  test('opens sockets and looks names up, once that is granted', () =>
+    withDriven(isolated({ net: LOOPBACK, resolve: ['localhost'] }), async (driven) => {
+      expect(await socket(driven, AF_INET, SOCK_STREAM)).toBeGreaterThan(0);
       expect(await driven.call(...(await lookUpCall(driven, 'localhost')))).toBe(0);
     }));
 
@@ -326,12 +343,3 @@ test('many starts leave no process and no descriptor behind', async () => {
   expect(await leakedSince(before)).toEqual([]);
   expect(children()).toEqual([]);
 });
-
-test('a signal is taken by the signalfd of a guest in its process', () =>
-  withDriven(isolated(), async (driven: Driven, { guest }) => {
-    expect(guest.signal('SIGUSR1')).toBe(false);
-    await driven.call('store64', OUT, 1n << 9n);
-    expect(await driven.call('signalfd', OUT, 0, OUT + 8)).toBe(0);
-    expect(guest.signal('SIGUSR1')).toBe(true);
-    expect(() => guest.signal('SIGKILL' as 'SIGTERM')).toThrow(TypeError);
-  }));

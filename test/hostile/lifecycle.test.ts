@@ -5,11 +5,11 @@ import { connect } from 'node:net';
 
 import { describe, expect, test } from 'vitest';
 
+import { endingStatus } from '#host/cli/report.js';
 import { DescriptorTable, descriptorTableBytes } from '#host/descriptors.js';
 import { Errno } from '#host/errno.js';
 import { type Outcome, NO_GRANTS, parseListen, startGuest } from '#host/index.js';
 import { type Body, guard } from '#host/imports/call.js';
-import { PENDING_NAMES } from '#host/imports/preview1/pending.js';
 import { openNativeKernel } from '#host/kernel/native.js';
 import { link } from '#host/link.js';
 import { Sandbox } from '#host/sandbox.js';
@@ -24,6 +24,8 @@ import {
   sceneOptions,
   setScene,
   validArguments,
+  withScene,
+  withSceneFolder,
   writeInputs,
 } from '../support/scene.js';
 import { ROOT } from '../support/sources.js';
@@ -75,8 +77,7 @@ describe('B16: memories', () => {
   });
 
   test('shared ones of its own work as others do', async () => {
-    await withDriven(sceneOptions({ memory: '3 4 shared' }), async (driven) => {
-      const scene = await setScene(driven);
+    await withScene({ memory: '3 4 shared' }, async (driven, scene) => {
       for (const named of hostileRows('long')) {
         const { name } = named.row;
         if (['fd_close', 'fd_renumber', 'sock_shutdown'].includes(name)) continue;
@@ -141,17 +142,11 @@ describe('B82: proc_exit', () => {
     expect(await run(source)).toEqual({ outcome: { kind: 'exited', code: 5 }, reports: [] });
   });
 
+  // What the process of a command ends with: test/cli/run.test.ts.
   test('as the command’s status: 8 bits that do not look like success', async () => {
-    const file = (code: number): Uint8Array =>
-      wat(
-        `(module ${EXIT} ${memory} (func (export "_start") (call $exit (i32.const ${code | 0}))))`,
-      );
-    const files = Object.fromEntries(CODES.map((code) => [`${code}.wasm`, file(code)]));
-    await withFiles(files, async (folder) => {
-      const runs = CODES.map((code) => sandpoll([`${folder}/${code}.wasm`]));
-      const statuses = (await Promise.all(runs)).map(({ status }) => status);
-      expect(statuses).toEqual([0, 1, 125, 126, 255, 255, 255, 255]);
-    });
+    const endings = CODES.map((code) => ({ name: '', outcome: { kind: 'exited', code } as const }));
+    const statuses = await Promise.all(endings.map(async (each) => endingStatus(each, '', {})));
+    expect(statuses).toEqual([0, 1, 125, 126, 255, 255, 255, 255]);
   });
 });
 
@@ -305,25 +300,25 @@ describe('B83: a trap while holding sockets', () => {
 });
 
 describe('B84: killed in the middle of each import', () => {
-  const rows = hostileRows('long')
-    .filter(({ row }) => !PENDING_NAMES.includes(row.name))
-    .map((named) => ({ name: named.row.name, named }));
+  const rows = hostileRows('long').map((named) => ({ name: named.row.name, named }));
 
-  test.each(rows)('$name', async ({ named }) => {
-    const before = openDescriptors();
-    const { driven, guest, reported } = await startDriven(sceneOptions());
-    const scene = await setScene(driven);
-    await writeInputs(driven, scene);
-    const heard = reported();
-    const { name } = named.row;
-    const call: Call = ['repeat', driven.operation(name), ...validArguments(scene, named)];
-    void driven.calls([['trace', 0, 0], call]).catch(() => {});
-    await heard;
-    const outcome = await guest.stop();
-    await driven.end();
-    expect(outcome).toEqual({ kind: 'killed', reason: 'stopped' });
-    expect(await leakedSince(before)).toEqual([]);
-  });
+  test.each(rows)('$name', ({ named }) =>
+    withSceneFolder(async (folder) => {
+      const before = openDescriptors();
+      const { driven, guest, reported } = await startDriven(sceneOptions(folder));
+      const scene = await setScene(driven);
+      await writeInputs(driven, scene);
+      const heard = reported();
+      const { name } = named.row;
+      const call: Call = ['repeat', driven.operation(name), ...validArguments(scene, named)];
+      void driven.calls([['trace', 0, 0], call]).catch(() => {});
+      await heard;
+      const outcome = await guest.stop();
+      await driven.end();
+      expect(outcome).toEqual({ kind: 'killed', reason: 'stopped' });
+      expect(await leakedSince(before)).toEqual([]);
+    }),
+  );
 });
 
 test('an invalid module and a port in use at once are one error, and no unhandled one', async () => {

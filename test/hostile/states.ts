@@ -103,18 +103,8 @@ const RUNNING: readonly State[] = [
   running('random_get of 16 MiB', ['random_get', PAGE_BYTES, FILL_BYTES]),
 ];
 
+/** Those at the listener last: of several with one listener, none takes another's connection. */
 const WAITING: readonly State[] = [
-  waiting('epoll_wait(-1)', async (driven) => {
-    const epfd = await epollOf(driven, LISTENER);
-    return ['epoll_wait', epfd, DATA, 8, -1, OUT];
-  }),
-  waiting('epoll_pwait2 for ever', async (driven) => {
-    const epfd = await epollOf(driven, LISTENER);
-    return ['epoll_pwait2', epfd, DATA, 8, 0, OUT];
-  }),
-  waiting('poll_oneoff of descriptors', (driven) => polling(driven, [reading(LISTENER)])),
-  waiting('poll_oneoff of a clock', (driven) => polling(driven, [clock(U64_MAX)])),
-  waiting('sock_accept', async () => Promise.resolve(['sock_accept', LISTENER, 0, OUT])),
   waiting('sock_recv', async (driven) => {
     const { fd } = await driven.accept(0);
     await driven.calls(iovecs(IOVS, [[DATA, 8]]));
@@ -131,6 +121,11 @@ const WAITING: readonly State[] = [
     await driven.calls(iovecs(IOVS, [[DATA, 8]]));
     return ['fd_read', fd, IOVS, 1, OUT];
   }),
+  waiting('sock_send to a peer that never reads', async (driven) => {
+    const { fd } = await driven.accept(0);
+    return flooding(driven, (iovs, count) => ['sock_send', fd, iovs, count, 0, OUT]);
+  }),
+  waiting('poll_oneoff of a clock', (driven) => polling(driven, [clock(U64_MAX)])),
   waiting('fd_read of an eventfd', async (driven) => {
     await driven.call('eventfd', 0, 0, OUT);
     const fd = await driven.u32(OUT);
@@ -151,10 +146,16 @@ const WAITING: readonly State[] = [
     await driven.calls(iovecs(IOVS, [[DATA, 128]]));
     return ['fd_read', fd, IOVS, 1, OUT];
   }),
-  waiting('sock_send to a peer that never reads', async (driven) => {
-    const { fd } = await driven.accept(0);
-    return flooding(driven, (iovs, count) => ['sock_send', fd, iovs, count, 0, OUT]);
+  waiting('epoll_wait(-1)', async (driven) => {
+    const epfd = await epollOf(driven, LISTENER);
+    return ['epoll_wait', epfd, DATA, 8, -1, OUT];
   }),
+  waiting('epoll_pwait2 for ever', async (driven) => {
+    const epfd = await epollOf(driven, LISTENER);
+    return ['epoll_pwait2', epfd, DATA, 8, 0, OUT];
+  }),
+  waiting('poll_oneoff of descriptors', (driven) => polling(driven, [reading(LISTENER)])),
+  waiting('sock_accept', async () => Promise.resolve(['sock_accept', LISTENER, 0, OUT])),
 ];
 
 /** All states but those that need stdio or a listener of their own. */

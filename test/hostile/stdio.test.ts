@@ -45,6 +45,14 @@ test('B62, E15: a regular file on stdin is PERM for epoll, always ready for poll
     await driven.calls(iovecs(IOVS, [[DATA, 14]]));
     expect(await driven.call('fd_read', 0, IOVS, 1, OUT)).toBe(0);
     expect(Buffer.from(await driven.read(DATA, 14)).toString()).toBe('/** Stdio of a');
+    // It has a position, as it has for any program.
+    expect(await driven.call('fd_tell', 0, OUT)).toBe(0);
+    expect(await driven.call('load64', OUT)).toBe(14);
+    expect(await driven.call('fd_seek', 0, 4, 0, OUT)).toBe(0);
+    expect(await driven.call('fd_read', 0, IOVS, 1, OUT)).toBe(0);
+    expect(Buffer.from(await driven.read(DATA, 14)).toString()).toBe('Stdio of a pro');
+    // But it is the host's, not the guest's to cut off.
+    expect(await driven.call('fd_filestat_set_size', 0, 0)).toBe(Errno.INVAL);
   });
   closeSync(file);
 });

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 
 import { MAIN } from './cli.js';
+import { LOOPBACK, startListening } from './guest-here.js';
 import { ROOT } from './sources.js';
 
 /** Compiles sources, named from the root of the repository, for this machine. */
@@ -13,7 +14,7 @@ export function compileC(sources: readonly string[], output: string): void {
 
 /** The command line that runs a guest which opens its own listener, or connects to one. */
 export function guestCommand(wasm: string, ...args: string[]): readonly string[] {
-  return [process.execPath, MAIN, 'run', '--allow-net=tcp:127.0.0.1:0-65535', wasm, ...args];
+  return [process.execPath, MAIN, 'run', LOOPBACK, wasm, ...args];
 }
 
 export interface CServer {
@@ -26,7 +27,20 @@ export interface CServer {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts a server that tells its port on standard error. */
+/** Starts a server as a guest of this process. */
+export async function startGuestServer(wasm: string, ...args: string[]): Promise<CServer> {
+  const guest = await startListening(wasm, ...args);
+  return {
+    port: guest.port,
+    stdout: () => guest.stdout,
+    printed: async (pattern) => {
+      if (!(await guest.printed(pattern))) throw new Error(`it ended; it said: ${guest.stderr}`);
+    },
+    stop: async () => void (await guest.stop()),
+  };
+}
+
+/** Starts a server as a command, which tells its port on standard error. */
 export async function startServer([file = '', ...args]: readonly string[]): Promise<CServer> {
   const child = spawn(file, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };

@@ -59,7 +59,8 @@ export class Client {
       if (this.#ended) throw new Error(`ended after ${this.#length} of ${length} bytes`);
       await this.#more();
     }
-    const all = Buffer.concat(this.#received);
+    const [first = Buffer.alloc(0), ...more] = this.#received;
+    const all = more.length === 0 ? first : Buffer.concat(this.#received);
     this.#received = [all.subarray(length)];
     this.#length -= length;
     return all.subarray(0, length);

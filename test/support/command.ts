@@ -26,10 +26,15 @@ export interface Command {
 /** Starts `sandpoll` with `args`; standard error is always a pipe of ours. */
 export function startCommand(
   args: readonly string[],
-  stdio: Readonly<{ stdin?: StdioOptions | number; stdout?: StdioOptions | number }> = {},
+  options: Readonly<{
+    stdin?: StdioOptions | number;
+    stdout?: StdioOptions | number;
+    cwd?: string;
+  }> = {},
 ): Command {
-  const { stdin = 'ignore', stdout = 'ignore' } = stdio;
+  const { stdin = 'ignore', stdout = 'ignore', cwd } = options;
   const child = spawn(process.execPath, [MAIN, ...args], {
+    ...(cwd === undefined ? {} : { cwd }),
     stdio: [stdin, stdout, 'pipe'] as StdioOptions,
   });
   let stderr = '';

@@ -3,7 +3,9 @@ import { type Socket, connect } from 'node:net';
 
 import {
   type ChannelEnd,
+  type DirGrant,
   type NetGrants,
+  type Stdio,
   DEFAULT_LIMITS,
   NO_GRANTS,
   parseListen,
@@ -20,7 +22,10 @@ import { BATCH_MAX, RECORD_BYTES, type Shape, driverModule, operationNames } fro
 /** An operation's name and its arguments; numbers go by their low 32 bits. */
 export type Call = readonly [name: string, ...args: (number | bigint)[]];
 
-/** The guest's descriptors at first: its listener, and the connection that drives it. */
+/**
+ * The descriptors at first of a guest without directories: its listener, and the connection that
+ * drives it.
+ */
 export const LISTENER = 3;
 export const CONTROL = 4;
 
@@ -34,15 +39,18 @@ export interface DrivenOptions {
   readonly shape?: Shape;
   /** Pages of memory, as WebAssembly text has limits. */
   readonly memory?: string;
+  /** The first is descriptor 3; the listener comes after the last, as `driven.listener` says. */
+  readonly dirs?: readonly DirGrant[];
   readonly net?: NetGrants;
   readonly resolve?: readonly string[];
   readonly limits?: Partial<Limits>;
   readonly isolate?: Isolation;
+  readonly stdio?: Stdio;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Whether its calls are counted. */
   readonly metered?: boolean;
-  /** The first is descriptor 4; the connection that drives the guest comes after the last. */
+  /** They come after the listener; the connection that drives the guest comes after the last. */
   readonly channels?: Readonly<Record<string, ChannelEnd>>;
 }
 
@@ -50,6 +58,8 @@ export interface DrivenOptions {
 export interface DrivenHost {
   /** Port of the guest's listener. */
   readonly port: number;
+  /** Its descriptor; 3 unless said. */
+  readonly listener?: number;
   /** Settles when the guest has ended. */
   readonly ended: Promise<unknown>;
 }
@@ -61,6 +71,8 @@ function succeeded(name: string, errno: number): void {
 
 export class Driven {
   readonly host: DrivenHost;
+  /** The descriptor of its listener. */
+  readonly listener: number;
   readonly #shape: Shape;
   readonly #operations: readonly string[];
   readonly #control: Socket;
@@ -70,6 +82,7 @@ export class Driven {
 
   constructor(host: DrivenHost, shape: Shape) {
     this.host = host;
+    this.listener = host.listener ?? LISTENER;
     this.#shape = shape;
     this.#operations = operationNames(shape);
     this.#control = connect(host.port, '127.0.0.1');
@@ -140,8 +153,8 @@ export class Driven {
   async accept(fdflags = 4): Promise<{ fd: number; peer: Socket }> {
     const peer = await this.dial();
     const out = 0x1_fff0;
-    const flags = this.#shape === 'long' ? [0] : [];
-    succeeded('sock_accept', await this.call('sock_accept', LISTENER, ...flags, out));
+    const flags = this.#shape === 'short' ? [] : [0];
+    succeeded('sock_accept', await this.call('sock_accept', this.listener, ...flags, out));
     const fd = await this.u32(out);
     succeeded('fd_fdstat_set_flags', await this.call('fd_fdstat_set_flags', fd, fdflags));
     return { fd, peer };
@@ -207,18 +220,21 @@ export interface Local {
 
 /** Starts a driver guest; the caller ends it. */
 export async function startDriven(options: DrivenOptions = {}): Promise<Local> {
-  const { shape = 'long', memory = '3', args = [], env = {} } = options;
+  const { shape = 'long', memory = '3', dirs = [], args = [], env = {} } = options;
+  const listener = LISTENER + dirs.length;
   const reports: string[] = [];
   let heard = (_line: string): void => {};
   const guest = await startGuest({
-    bytes: driverModule(shape, memory),
+    bytes: driverModule(shape, memory, listener),
     name: 'driver.wasm',
     listen: [parseListen('127.0.0.1:0')],
     metered: options.metered ?? false,
     channels: options.channels ?? {},
     isolate: options.isolate ?? 'thread',
+    stdio: options.stdio ?? {},
     grants: {
       ...NO_GRANTS,
+      dirs,
       args,
       env,
       net: options.net ?? NO_GRANTS.net,
@@ -231,7 +247,7 @@ export async function startDriven(options: DrivenOptions = {}): Promise<Local> {
     },
   });
   const port = Number(new URL(guest.listeners[0].url).port);
-  const driven = new Driven({ port, ended: guest.ended }, shape);
+  const driven = new Driven({ port, listener, ended: guest.ended }, shape);
   // Answers once it is connected: from here on what is open stays as it is.
   await driven.call('memory.size').catch(async (error: unknown) => {
     const outcome = JSON.stringify(await guest.stop());

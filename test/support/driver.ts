@@ -27,8 +27,11 @@ const COUNT = 16;
 const RECORDS = 1024;
 const RESULTS = RECORDS + BATCH_MAX * RECORD_BYTES;
 
-/** Which row stands for a name that has two: the one with more parameters, or with fewer. */
-export type Shape = 'long' | 'short';
+/**
+ * Which row stands for a name that has two: the one with more parameters, or with fewer; or else
+ * preview0's, wherever it has one.
+ */
+export type Shape = 'long' | 'short' | 'unstable';
 
 export interface NamedRow {
   readonly module: string;
@@ -41,10 +44,13 @@ export function rowsOf(shape: Shape): ReadonlyMap<string, NamedRow> {
   for (const [module, list] of IMPORT_MODULES) {
     // A module that starts threads needs a shared memory: they have tests of their own.
     if (module === 'wasi') continue;
+    const unstable = module === 'wasi_unstable';
+    if (unstable && shape !== 'unstable') continue;
     for (const row of list) {
       const other = rows.get(row.name)?.row;
       const longer = other === undefined || parameterCount(row) > parameterCount(other);
-      if (other === undefined || longer === (shape === 'long')) rows.set(row.name, { module, row });
+      const preferred = unstable || longer === (shape !== 'short');
+      if (other === undefined || preferred) rows.set(row.name, { module, row });
     }
   }
   return rows;
@@ -135,11 +141,11 @@ const RECEIVE = `(call $sock_recv (global.get $control) (i32.const ${IOVEC}) (i3
 const SEND = `(call $sock_send (global.get $control) (i32.const ${IOVEC}) (i32.const 1)
   (i32.const 0) (i32.const ${SIZE}))`;
 
-/** Accepts the connection on the first listener; one batch after the other. */
-function start(shape: Shape): string {
+/** Accepts the connection on `listener`; one batch after the other. */
+function start(shape: Shape, listener: number): string {
   return `(func (export "_start")
     (local $index i32) (local $count i32)
-    (if ${acceptCall(shape)} (then unreachable))
+    (if ${acceptCall(shape, listener)} (then unreachable))
     (global.set $control (i32.load (i32.const ${SIZE})))
     (loop $batch
       (call $control.receive (i32.const ${COUNT}) (i32.const 4))
@@ -160,22 +166,25 @@ function start(shape: Shape): string {
       (br $batch)))`;
 }
 
-function acceptCall(shape: Shape): string {
-  const flags = shape === 'long' ? '(i32.const 0)' : '';
-  return `(call $sock_accept (i32.const 3) ${flags} (i32.const ${SIZE}))`;
+function acceptCall(shape: Shape, listener: number): string {
+  const flags = shape === 'short' ? '' : '(i32.const 0)';
+  return `(call $sock_accept (i32.const ${listener}) ${flags} (i32.const ${SIZE}))`;
 }
 
 const assembled = new Map<string, Uint8Array>();
 
-/** The driver's module; `memory` is its limits in pages, as WebAssembly text has them. */
-export function driverModule(shape: Shape, memory: string): Uint8Array {
-  const key = `${shape} ${memory}`;
-  const bytes = assembled.get(key) ?? assemble(shape, memory);
+/**
+ * The driver's module; `memory` is its limits in pages, as WebAssembly text has them, `listener`
+ * the descriptor of the first listener, which comes after the directories.
+ */
+export function driverModule(shape: Shape, memory: string, listener = 3): Uint8Array {
+  const key = `${shape} ${memory} ${listener}`;
+  const bytes = assembled.get(key) ?? assemble(shape, memory, listener);
   assembled.set(key, bytes);
   return bytes;
 }
 
-function assemble(shape: Shape, memory: string): Uint8Array {
+function assemble(shape: Shape, memory: string, listener: number): Uint8Array {
   const rows = [...rowsOf(shape).values()];
   const bodies = [...rows.map(callBody), ...Object.values(OWN_OPERATIONS)];
   const functions = bodies.map(
@@ -194,5 +203,5 @@ function assemble(shape: Shape, memory: string): Uint8Array {
     ${functions.join('\n')}
     ${transfer('control.receive', RECEIVE)}
     ${transfer('control.send', SEND)}
-    ${start(shape)})`);
+    ${start(shape, listener)})`);
 }

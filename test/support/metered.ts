@@ -1,4 +1,6 @@
 /** A guest run by the command with `--metrics`, and what it says there. */
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { Client } from './client.js';
 import { type Command, startCommand } from './command.js';
 import { type ReadFamily, readExposition } from './exposition.js';
@@ -31,12 +33,16 @@ export async function withMetered(
   }
 }
 
-/** A connection to an echo guest that is never silent, until it is stopped. */
+/** A connection to an echo guest that is never silent for long, until it is stopped. */
 export async function keepBusy(port: number): Promise<{ stop: () => Promise<void> }> {
   const client = await Client.connect(port);
   const state = { stopped: false };
   const traffic = (async () => {
-    while (!state.stopped) await client.exchange('x'.repeat(100));
+    while (!state.stopped) {
+      await client.exchange('x'.repeat(100));
+      // Whoever looks at it needs the processor as well.
+      await pause(2);
+    }
   })();
   return {
     stop: async () => {

@@ -107,7 +107,7 @@ export class PollWorld {
   #run(poll: Poll, list: readonly Subscribed[], at: number): Happened[] {
     const { memory } = this.#sandbox;
     memory.bytes.set(subscriptionBytes(list), at);
-    const n = poll.run(at, this.#out, list.length);
+    const n = poll.run(this.#sandbox.memory, at, this.#out, list.length);
     if (n < 0) throw new Error(`poll_oneoff failed with ${n}`);
     return inOrder(happened(memory.bytes.slice(this.#out, this.#out + n * Event.SIZE)));
   }

@@ -2,6 +2,9 @@
  * A guest with one descriptor of each kind, and for every imported function arguments with which
  * it works: what is hostile in a test is then the one argument it changes.
  */
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
 import {
   EFD_NONBLOCK,
   EFD_SEMAPHORE,
@@ -10,15 +13,17 @@ import {
   EPOLL_CTL_MOD,
   Itimerspec,
 } from '#host/abi/epoll.js';
+import { Rights } from '#host/abi/preview1.js';
 import { MSG_PEEK, Msghdr, SockaddrIn } from '#host/abi/socket.js';
 import { Addrinfo } from '#host/abi/wasmedge.js';
+import { Filestat, Prestat } from '#host/abi/files.js';
 import { AF_INET, AF_UNIX } from '#host/address.js';
 import type { ParameterKind } from '#host/imports/call.js';
 import { createChannel } from '#host/index.js';
-import { PENDING_NAMES } from '#host/imports/preview1/pending.js';
 
-import { type Call, type Driven, type DrivenOptions, LISTENER, LOOPBACK } from './driven.js';
+import { type Call, type Driven, type DrivenOptions, LOOPBACK, withDriven } from './driven.js';
 import { PAGE_BYTES, type NamedRow, type Shape, rowsOf } from './driver.js';
+import { withFiles } from './files.js';
 
 /** Guests of these tests have three pages: the driver's, the arguments', and one of markers. */
 export const MEMORY_END = 3 * PAGE_BYTES;
@@ -44,6 +49,9 @@ const HINTS = 0xd40;
 const RES = 0xd60;
 const ITIMERSPEC = 0xd80;
 const MASK = 0xdc0;
+const NAME = 0xdd0;
+const LINK = 0xdd8;
+const MISSING = 0xde0;
 const OUT = 0x1000;
 /** Bytes of each result's slot, and where the slots end. */
 const SLOT_BYTES = 256;
@@ -52,10 +60,17 @@ export const OUT_END = OUT_BEGIN + 16 * SLOT_BYTES;
 
 export const PEER_BYTES = 64;
 
-/** The descriptor of the first channel. */
-const CHANNEL = LISTENER + 1;
+/** The descriptor of the directory, in which there are a file and a symbolic link. */
+export const DIRECTORY = 3;
+/** Names of four bytes each, as the directory's own for the guest. */
+const GUEST_NAME = '/dir';
+const NAMES = { [NAME]: 'file', [LINK]: 'link', [MISSING]: 'gone' } as const;
+const CONTENTS = 'contents';
 
 export interface Scene {
+  readonly listener: number;
+  /** The file of the directory, open for both. */
+  readonly file: number;
   readonly stream: number;
   readonly datagram: number;
   readonly epoll: number;
@@ -88,6 +103,17 @@ const INPUTS: Readonly<Record<string, number>> = {
   res: RES,
   new: ITIMERSPEC,
   mask: MASK,
+  path: NAME,
+  old_path: NAME,
+  new_path: NAME,
+};
+
+/** Where one name means several things: by call and parameter; 0 for a result's slot. */
+const CALL_INPUTS: Readonly<Record<string, number>> = {
+  'path_readlink path': LINK,
+  'path_unlink_file path': MISSING,
+  'path_remove_directory path': MISSING,
+  'fd_prestat_dir_name path': 0,
 };
 
 /** Bytes behind a `ptr`, by parameter name. */
@@ -119,6 +145,11 @@ const POINTED_BYTES: Readonly<Record<string, number>> = {
   mask: 8,
   'result.fds': 8,
   buf: 8,
+  path: 4,
+  old_path: 4,
+  new_path: 4,
+  'result.prestat': Prestat.SIZE,
+  'result.buf': Filestat.SIZE,
 };
 
 const SCALARS: Readonly<Record<string, number | bigint>> = {
@@ -143,6 +174,9 @@ const SCALARS: Readonly<Record<string, number | bigint>> = {
   id: 1,
   value_len: 4,
   how: 3,
+  path_len: 4,
+  old_path_len: 4,
+  new_path_len: 4,
   fs_rights_base: -1n,
   fs_rights_inheriting: -1n,
 };
@@ -167,8 +201,8 @@ const CALL_SCALARS: Readonly<Record<string, number>> = {
 
 /** What ends the guest or takes no pointer to anything; tested on their own. */
 const APART = new Set(['proc_exit', 'abort', 'seed', 'trace']);
-/** Answers that need no look at any argument: nothing is here yet. */
-export const UNREAD = [...PENDING_NAMES, 'fd_prestat_get', 'fd_prestat_dir_name'];
+/** Answers that need no look at any argument. */
+export const UNREAD = ['proc_raise'];
 
 /** Every imported function, but for those that end the guest and AssemblyScript's own. */
 export function hostileRows(shape: Shape): NamedRow[] {
@@ -187,11 +221,28 @@ export function pointedBytes(scene: Scene, name: string, kind: ParameterKind): n
   return bytes;
 }
 
+/** Calls on files; on directories are all whose name begins with path_, and these. */
+const FILES_OWN = new Set([
+  'fd_advise',
+  'fd_allocate',
+  'fd_datasync',
+  'fd_filestat_get',
+  'fd_filestat_set_size',
+  'fd_filestat_set_times',
+  'fd_pread',
+  'fd_pwrite',
+  'fd_seek',
+  'fd_sync',
+  'fd_tell',
+]);
+const DIRECTORIES_OWN = new Set(['fd_readdir', 'fd_prestat_get', 'fd_prestat_dir_name']);
 const LISTENERS_OWN = new Set(['sock_accept', 'sock_listen', 'accept4', 'listen']);
 
 function descriptor(scene: Scene, call: string, parameter: string): number {
   if (parameter === 'epfd') return scene.epoll;
-  if (LISTENERS_OWN.has(call)) return LISTENER;
+  if (LISTENERS_OWN.has(call)) return scene.listener;
+  if (FILES_OWN.has(call)) return scene.file;
+  if (DIRECTORIES_OWN.has(call) || call.startsWith('path_')) return DIRECTORY;
   if (call.startsWith('timerfd_')) return scene.timer;
   if (call.startsWith('channel_')) return scene.channel;
   if (call === 'epoll_ctl' || call === 'fd_read' || call === 'fd_write') return scene.event;
@@ -207,7 +258,8 @@ export function validArguments(scene: Scene, { row }: NamedRow, shift = 0): (num
   return Object.entries(row.parameters).map(([name, kind], position) => {
     if (kind === 'fd') return descriptor(scene, row.name, name);
     if (!isPointer(name, kind)) return scalar(row.name, name);
-    return BASE + shift + (INPUTS[name] ?? OUT + SLOT_BYTES * position);
+    const input = CALL_INPUTS[`${row.name} ${name}`] ?? INPUTS[name] ?? 0;
+    return BASE + shift + (input === 0 ? OUT + SLOT_BYTES * position : input);
   });
 }
 
@@ -231,7 +283,7 @@ export const LOOK_AT_MARKERS: readonly Call[] = [
 /** Writes what the arguments point to. */
 export async function writeInputs(driven: Driven, scene: Scene, shift = 0): Promise<void> {
   const base = BASE + shift;
-  const bytes = new Uint8Array(MASK + 8);
+  const bytes = new Uint8Array(MISSING + 8);
   const view = new DataView(bytes.buffer);
   view.setUint32(IOVS, base + DATA, true);
   view.setUint32(IOVS + 4, 8, true);
@@ -253,6 +305,9 @@ export async function writeInputs(driven: Driven, scene: Scene, shift = 0): Prom
   Msghdr.iovlen.set(view, MSG, 1);
   bytes.set(new TextEncoder().encode('127.0.0.1'), NODE);
   bytes.set(new TextEncoder().encode('80'), SERVICE);
+  for (const [at, name] of Object.entries(NAMES)) {
+    bytes.set(new TextEncoder().encode(name), Number(at));
+  }
   await driven.write(base, bytes);
 }
 
@@ -263,10 +318,31 @@ async function opened(driven: Driven, name: string, ...args: number[]): Promise<
   return driven.u32(out);
 }
 
-/** What a guest for a scene is started with: loopback, and both ends of a channel. */
-export function sceneOptions(more: DrivenOptions = {}): DrivenOptions {
+/** What a guest for a scene is started with: loopback, both ends of a channel, a directory. */
+export function sceneOptions(folder: string, more: DrivenOptions = {}): DrivenOptions {
   const [channel, other] = createChannel();
-  return { net: LOOPBACK, ...more, channels: { channel, other } };
+  const dirs = [{ host: folder, guest: GUEST_NAME, readOnly: false }];
+  return { net: LOOPBACK, ...more, dirs, channels: { channel, other } };
+}
+
+/** Runs `body` with a folder for a scene, and removes it. */
+export function withSceneFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
+  return withFiles({ [NAMES[NAME]]: CONTENTS }, (folder) => {
+    symlinkSync(NAMES[NAME], join(folder, NAMES[LINK]));
+    return body(folder);
+  });
+}
+
+/** `withDriven` of a guest for which the scene is set. */
+export function withScene(
+  options: DrivenOptions,
+  body: (driven: Driven, scene: Scene) => Promise<void>,
+): Promise<void> {
+  return withSceneFolder((folder) =>
+    withDriven(sceneOptions(folder, options), async (driven) => {
+      await body(driven, await setScene(driven));
+    }),
+  );
 }
 
 async function listBytes(driven: Driven): Promise<Record<string, number>> {
@@ -285,13 +361,20 @@ async function listBytes(driven: Driven): Promise<Record<string, number>> {
  */
 export async function setScene(driven: Driven): Promise<Scene> {
   const { fd: stream, peer } = await driven.accept(0);
+  const { listener } = driven;
+  // Both ways, to what the name says: `writeInputs` has not been here yet.
+  await driven.write(BASE + NAME, new TextEncoder().encode(NAMES[NAME]));
+  const both = Rights.FD_READ | Rights.FD_WRITE;
+  const path = [BASE + NAME, NAMES[NAME].length];
   const scene: Scene = {
+    listener,
     stream,
+    file: await opened(driven, 'path_open', DIRECTORY, 0, ...path, 0, both, 0, 0),
     datagram: await opened(driven, 'sock_open', 1, 1),
     epoll: await opened(driven, 'epoll_create1', 0),
     timer: await opened(driven, 'timerfd_create', 1, 0),
     event: await opened(driven, 'eventfd', 1_000_000, EFD_SEMAPHORE | EFD_NONBLOCK),
-    channel: CHANNEL,
+    channel: listener + 1,
     listBytes: await listBytes(driven),
   };
   await writeInputs(driven, scene);
@@ -299,7 +382,7 @@ export async function setScene(driven: Driven): Promise<Scene> {
   // Blocking until the first byte is there.
   await driven.call('sock_recv', stream, BASE + IOVS, 1, 1, resultAt(0), resultAt(1));
   await driven.write(BASE + DATA, Uint8Array.from([1, 0, 0, 0, 0, 0, 0, 0]));
-  for (const fd of [LISTENER, stream, scene.datagram, CHANNEL]) {
+  for (const fd of [listener, stream, scene.datagram, scene.channel]) {
     await driven.call('fd_fdstat_set_flags', fd, 4);
   }
   await driven.call('epoll_ctl', scene.epoll, EPOLL_CTL_ADD, scene.event, BASE + EVENT);

@@ -40,14 +40,14 @@ describe('what is told of a module', () => {
         '',
         'imports:',
         '  wasi_snapshot_preview1',
-        '    yes      fd_write(i32, i32, i32, i32) -> i32',
-        '    not yet  path_open(i32, i32, i32, i32, i32, i64, i64, i32, i32) -> i32',
-        '    yes      sock_open(i32, i32, i32) -> i32',
-        '    yes      sock_accept(i32, i32) -> i32',
+        '    yes  fd_write(i32, i32, i32, i32) -> i32',
+        '    yes  path_open(i32, i32, i32, i32, i32, i64, i64, i32, i32) -> i32',
+        '    yes  sock_open(i32, i32, i32) -> i32',
+        '    yes  sock_accept(i32, i32) -> i32',
         '  env',
-        '    yes      abort(i32, i32, i32, i32)',
+        '    yes  abort(i32, i32, i32, i32)',
         '  wasix_32v1',
-        '    no       thread_spawn(i64) -> i32',
+        '    no   thread_spawn(i64) -> i32',
         '',
         'exports:',
         '  memory memory',
@@ -57,7 +57,7 @@ describe('what is told of a module', () => {
         '  --allow-net=RULE: it makes sockets itself (sock_open)',
         '  --listen ADDR: it accepts connections, perhaps from a listener that it is given ' +
           '(sock_accept)',
-        '  --dir HOST::GUEST (not yet): it may open files (path_open)',
+        '  --dir HOST::GUEST: it may open files (path_open)',
         '',
         'it cannot be run:',
         '  server.wasm needs thread_spawn of module wasix_32v1, which nothing here provides',
@@ -69,7 +69,7 @@ describe('what is told of a module', () => {
     const asked: [string, string, number][] = [];
     const inspection = inspectModule(wat(source), (...question) => {
       asked.push(question);
-      return 'not yet';
+      return 'yes';
     });
     expect(asked).toEqual([
       ['wasi_snapshot_preview1', 'fd_write', 4],
@@ -116,10 +116,10 @@ describe('what is told of a module', () => {
     );
     const shown = formatInspection(inspection);
     expect(shown).toContain('  128KiB at the start, at most 1MiB, imported as env.memory');
-    expect(shown).toContain('yes      memory memory: 128KiB at the start, at most 1MiB');
-    expect(shown).toContain('no       table table: funcref, 1 entries at the start, no maximum');
-    expect(shown).toContain('no       global sp: mutable i32');
-    expect(shown).toContain('no       tag tag: (i32)');
+    expect(shown).toContain('yes  memory memory: 128KiB at the start, at most 1MiB');
+    expect(shown).toContain('no   table table: funcref, 1 entries at the start, no maximum');
+    expect(shown).toContain('no   global sp: mutable i32');
+    expect(shown).toContain('no   tag tag: (i32)');
   });
 
   test('threads need a shared memory, and an entry to begin with', () => {
@@ -144,13 +144,23 @@ describe('what is told of a module', () => {
     const large = '(module (memory (export "memory") 16385) (func (export "_start")))';
     const inspection = inspectModule(wat(large), everything);
     expect(inspection.flags).toEqual([
-      {
-        option: '--max-memory 1048640KiB',
-        reason: 'its memory starts that large',
-        provided: 'yes',
-      },
+      { option: '--max-memory 1048640KiB', reason: 'its memory starts that large' },
     ]);
     expect(inspection.problems).toEqual([]);
+  });
+
+  test.each([
+    [['fd_prestat_get', 'fd_prestat_dir_name'], 'fd_prestat_get, fd_prestat_dir_name'],
+    [
+      ['path_link', 'path_rename', 'path_open', 'fd_readdir'],
+      'path_link, path_rename, path_open and 1 more',
+    ],
+  ])('imports %j call for --dir', (names, named) => {
+    const imports = names.map((name) => `(import "wasi_snapshot_preview1" "${name}" (func))`);
+    const inspection = inspectModule(wat(`(module ${imports.join('')} ${COMMAND})`), everything);
+    expect(inspection.flags).toEqual([
+      { option: '--dir HOST::GUEST', reason: `it may open files (${named})` },
+    ]);
   });
 
   test('a component', () => {
@@ -250,7 +260,7 @@ describe('B98: names are the guest’s, and never reach a terminal as they are',
     const shown = formatInspection(inspectModule(bytes, () => 'no', 'evil.wasm'));
     expect(shown).not.toMatch(/[^\n\x20-\x7e]/);
     expect(shown).toContain('evil.wasm: WebAssembly module');
-    expect(shown).toContain('no       \\u{1b}[2J\\u{a}()');
+    expect(shown).toContain('no   \\u{1b}[2J\\u{a}()');
   });
 });
 

@@ -21,7 +21,7 @@ import { Access, Kind } from '../../descriptors.js';
 import { LinuxErrno } from '../../errno.js';
 import type { Handle } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
-import { NONE, Subscriptions } from './subscriptions.js';
+import { NONE, type Source, Subscriptions } from './subscriptions.js';
 
 /** What stands behind an event of the kernel. */
 export const Claim = { SUBSCRIBED: 0, STALE: 1, ORPHANED: 2 } as const;
@@ -57,14 +57,14 @@ export class InterestCache {
   }
 
   /**
-   * Takes the `count` subscriptions at `at` (their bytes were checked to lie in memory) into
+   * Takes the `count` subscriptions at `at` of `source` (their bytes were checked to be there) into
    * force. Returns 0, or minus a Linux errno that the whole call fails with.
    */
-  subscribe(at: number, count: number): number {
-    const { descriptors, memory } = this.#sandbox;
+  subscribe(source: Source, at: number, count: number): number {
+    const { descriptors } = this.#sandbox;
     const { touched } = this.subscriptions;
     const changes = descriptors.changes();
-    this.subscriptions.take(memory, at, count);
+    this.subscriptions.take(source, at, count);
     const followed = this.epoll >= 0 && this.#forgetUntil(changes);
     this.#knownChanges = changes;
     // What was missing may have come since.

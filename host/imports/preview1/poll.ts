@@ -8,6 +8,7 @@ import {
   EpollEvent,
   SignalfdSiginfo,
 } from '../../abi/epoll.js';
+import { AT_EMPTY_PATH, Status } from '../../abi/files.js';
 import {
   Clockid,
   Event,
@@ -15,15 +16,17 @@ import {
   Eventtype,
   Subclockflags,
   Subscription,
+  Whence,
   writeEvent,
 } from '../../abi/preview1.js';
 import { Kind } from '../../descriptors.js';
 import { Errno, wasiErrno } from '../../errno.js';
+import type { Handle } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
 import { linuxClock } from './clock.js';
 import { Claim, InterestCache } from './interests.js';
-import { NONE, type Subscriptions } from './subscriptions.js';
+import { NONE, type Source, type Subscriptions } from './subscriptions.js';
 
 /** More subscriptions than this in one call are EINVAL: each costs the host 56 bytes. */
 export const SUBSCRIPTIONS_MAX = 1 << 18;
@@ -56,9 +59,12 @@ export class Poll {
     this.#subscriptions = this.#cache.subscriptions;
   }
 
-  /** Both arrays are checked to lie in memory; returns the number of events or minus an errno. */
-  run(at: number, out: number, count: number): number {
-    const subscribed = this.#cache.subscribe(at, count);
+  /**
+   * Subscriptions at `at` of `source`, events to `out` of memory: both arrays are checked to be
+   * there. Returns the number of events, or minus a Linux errno.
+   */
+  run(source: Source, at: number, out: number, count: number): number {
+    const subscribed = this.#cache.subscribe(source, at, count);
     if (subscribed < 0) return subscribed;
     this.#out = out;
     this.#count = count;
@@ -207,7 +213,18 @@ export class Poll {
     if (kind === Kind.LISTENER || kind === Kind.EPOLL || kind === Kind.CHANNEL) return 1;
     if (kind === Kind.EVENT || kind === Kind.TIMER) return 8;
     if (kind === Kind.SIGNAL) return SignalfdSiginfo.SIZE;
-    return Math.max(0, kernel.fionread(descriptors.handle(fd)));
+    const handle = descriptors.handle(fd);
+    return Math.max(0, kind === Kind.FILE ? this.#bytesLeft(handle) : kernel.fionread(handle));
+  }
+
+  /** From the file's position to its end: FIONREAD would tell it in 31 bits. */
+  #bytesLeft(handle: Handle): number {
+    const { kernel, memory, status, statusView } = this.#sandbox;
+    if (kernel.statx(handle, memory.span, 0, 0, AT_EMPTY_PATH, status) < 0) return 0;
+    if (kernel.lseek(handle, 0, 0, Whence.CUR, this.#nowBytes, 0) < 0) return 0;
+    const { size } = Status;
+    const position = this.#now.getUint32(4, true) * 2 ** 32 + this.#now.getUint32(0, true);
+    return size.hi(statusView, 0) * 2 ** 32 + size.lo(statusView, 0) - position;
   }
 
   #write(index: number, error: number, nbytes: number, flags: number): void {
@@ -227,27 +244,40 @@ export class Poll {
   }
 }
 
-const pollOneoffRow = imported(
-  'poll_oneoff',
-  { in: 'ptr', out: 'ptr', nsubscriptions: 'size', 'result.nevents': '*u32' },
-  (sandbox) => {
-    const poll = new Poll(sandbox);
-    return (subscriptions: number, events: number, nsubscriptions: number, result: number) => {
-      const { memory } = sandbox;
-      const count = nsubscriptions >>> 0;
-      const at = subscriptions >>> 0;
-      const out = events >>> 0;
-      if (!memory.fits(result >>> 0, 4) || !memory.fits(at, count * Subscription.SIZE)) {
-        return Errno.FAULT;
-      }
-      if (!memory.fits(out, count * Event.SIZE)) return Errno.FAULT;
-      if (count === 0 || count > SUBSCRIPTIONS_MAX) return Errno.INVAL;
-      const n = poll.run(at, out, count);
-      if (n < 0) return wasiErrno(n);
-      memory.view.setUint32(result >>> 0, n, true);
-      return Errno.SUCCESS;
-    };
-  },
-);
+/**
+ * Brings subscriptions in the layout of another version, at `at` of memory, into this one's: they
+ * then begin what it returns.
+ */
+export type Translate = (memory: DataView, at: number, count: number) => Source;
 
-export const POLL_ROWS: readonly ImportRow[] = [pollOneoffRow];
+/** The row of a version whose subscriptions have `subscriptionBytes`. */
+export function pollOneoffRow(subscriptionBytes: number, translator?: () => Translate): ImportRow {
+  return imported(
+    'poll_oneoff',
+    { in: 'ptr', out: 'ptr', nsubscriptions: 'size', 'result.nevents': '*u32' },
+    (sandbox) => {
+      const poll = new Poll(sandbox);
+      const translate = translator?.();
+      return (subscriptions: number, events: number, nsubscriptions: number, result: number) => {
+        const { memory } = sandbox;
+        const count = nsubscriptions >>> 0;
+        const at = subscriptions >>> 0;
+        const out = events >>> 0;
+        if (!memory.fits(result >>> 0, 4) || !memory.fits(at, count * subscriptionBytes)) {
+          return Errno.FAULT;
+        }
+        if (!memory.fits(out, count * Event.SIZE)) return Errno.FAULT;
+        if (count === 0 || count > SUBSCRIPTIONS_MAX) return Errno.INVAL;
+        const n =
+          translate === undefined
+            ? poll.run(memory, at, out, count)
+            : poll.run(translate(memory.view, at, count), 0, out, count);
+        if (n < 0) return wasiErrno(n);
+        memory.view.setUint32(result >>> 0, n, true);
+        return Errno.SUCCESS;
+      };
+    },
+  );
+}
+
+export const POLL_ROWS: readonly ImportRow[] = [pollOneoffRow(Subscription.SIZE)];

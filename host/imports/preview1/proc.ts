@@ -1,4 +1,4 @@
-/** `wasi_snapshot_preview1` proc_exit, sched_yield and random_get. */
+/** `wasi_snapshot_preview1` proc_exit, proc_raise, sched_yield and random_get. */
 import { Errno, wasiErrno, wasiStatus } from '../../errno.js';
 import { type ImportRow, imported } from '../call.js';
 
@@ -9,6 +9,9 @@ const exitRow = imported(
   (sandbox) => (code: number) => sandbox.end({ kind: 'exited', code: code >>> 0 }),
   'none',
 );
+
+/** No process is the guest's alone to be signalled: the one function that only answers NOSYS. */
+const raiseRow = imported('proc_raise', { sig: 'u32' }, () => () => Errno.NOSYS);
 
 const yieldRow = imported('sched_yield', {}, (sandbox) => () => {
   return wasiStatus(sandbox.kernel.schedYield());
@@ -32,4 +35,4 @@ const randomRow = imported(
   },
 );
 
-export const PROC_ROWS: readonly ImportRow[] = [exitRow, yieldRow, randomRow];
+export const PROC_ROWS: readonly ImportRow[] = [exitRow, raiseRow, yieldRow, randomRow];

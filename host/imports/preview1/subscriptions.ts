@@ -9,6 +9,9 @@ import { Eventtype, Subscription } from '../../abi/preview1.js';
 
 /** The end of a chain. */
 export const NONE = -1;
+/** Where subscriptions are read: the guest's memory, or what they were brought to from there. */
+export type Source = Pick<GuestMemory, 'bytes' | 'view'>;
+
 /** The fewest subscriptions worth a native compare. */
 const CHUNK = 16;
 
@@ -18,7 +21,7 @@ export class Subscriptions {
   #bytes = Buffer.alloc(0);
   /** The copy: subscription `index` at `index * Subscription.SIZE`. */
   view = new DataView(new ArrayBuffer(0));
-  /** Whole guest memory as a Buffer, for native compares. */
+  /** The whole source as a Buffer, for native compares. */
   #guest: Buffer = Buffer.alloc(0);
   /** For each descriptor: the first of its subscriptions, or NONE. */
   readonly first: Int32Array;
@@ -42,13 +45,13 @@ export class Subscriptions {
     this.#writes = new Int32Array(fdsMax);
   }
 
-  /** Takes over the `count` subscriptions at `at`, which were checked to lie in memory. */
-  take(memory: GuestMemory, at: number, count: number): void {
-    const { buffer } = memory.bytes;
+  /** Takes over the `count` subscriptions at `at`, which were checked to be there. */
+  take(source: Source, at: number, count: number): void {
+    const { buffer } = source.bytes;
     if (this.#guest.buffer !== buffer) this.#guest = Buffer.from(buffer);
     if (count > this.next.length) this.#grow(count);
     const kept = Math.min(count, this.#count);
-    if (kept > 0) this.#takeKept(memory.view, at, kept);
+    if (kept > 0) this.#takeKept(source.view, at, kept);
     for (let index = count; index < this.#count; index++) this.#unlink(index);
     if (count > kept) {
       const end = at + count * Subscription.SIZE;

@@ -44,6 +44,78 @@ class Event {
 }
 
 @unmanaged
+class Filestat {
+  dev: u64;
+  ino: u64;
+  filetype: u8;
+  nlink: u64;
+  size: u64;
+  atim: u64;
+  mtim: u64;
+  ctim: u64;
+}
+
+@unmanaged
+class Dirent {
+  next: u64;
+  ino: u64;
+  namlen: u32;
+  type: u8;
+}
+
+@unmanaged
+class Prestat {
+  tag: u8;
+  nameLen: u32;
+}
+
+@unmanaged
+class LinuxDirent64 {
+  ino: u64;
+  off: i64;
+  reclen: u16;
+  type: u8;
+  name: u8;
+}
+
+@unmanaged
+class Status {
+  dev: u64;
+  ino: u64;
+  mode: u32;
+  zero: u32;
+  nlink: u64;
+  size: u64;
+  atim: u64;
+  mtim: u64;
+  ctim: u64;
+}
+
+/** Preview0's; the union begins where the tag, as 8 bytes, ends. */
+@unmanaged
+class UnstableSubscriptionClock {
+  userdata: u64;
+  tag: u64;
+  identifier: u64;
+  id: u32;
+  timeout: u64;
+  precision: u64;
+  flags: u16;
+}
+
+@unmanaged
+class UnstableFilestat {
+  dev: u64;
+  ino: u64;
+  filetype: u8;
+  nlink: u32;
+  size: u64;
+  atim: u64;
+  mtim: u64;
+  ctim: u64;
+}
+
+@unmanaged
 class EpollEvent {
   events: u32;
   zero: u32;
@@ -195,6 +267,56 @@ function preview1(): void {
   line('Event.flags', offsetof<Event>('flags'));
 }
 
+function files(): void {
+  line('Filestat.dev', offsetof<Filestat>('dev'));
+  line('Filestat.ino', offsetof<Filestat>('ino'));
+  line('Filestat.filetype', offsetof<Filestat>('filetype'));
+  line('Filestat.nlink', offsetof<Filestat>('nlink'));
+  line('Filestat.size', offsetof<Filestat>('size'));
+  line('Filestat.atim', offsetof<Filestat>('atim'));
+  line('Filestat.mtim', offsetof<Filestat>('mtim'));
+  line('Filestat.ctim', offsetof<Filestat>('ctim'));
+  line('Dirent.next', offsetof<Dirent>('next'));
+  line('Dirent.ino', offsetof<Dirent>('ino'));
+  line('Dirent.namlen', offsetof<Dirent>('namlen'));
+  line('Dirent.type', offsetof<Dirent>('type'));
+  line('Prestat.tag', offsetof<Prestat>('tag'));
+  line('Prestat.nameLen', offsetof<Prestat>('nameLen'));
+  line('LinuxDirent64.ino', offsetof<LinuxDirent64>('ino'));
+  line('LinuxDirent64.off', offsetof<LinuxDirent64>('off'));
+  line('LinuxDirent64.reclen', offsetof<LinuxDirent64>('reclen'));
+  line('LinuxDirent64.type', offsetof<LinuxDirent64>('type'));
+  line('LinuxDirent64.name', offsetof<LinuxDirent64>('name'));
+  line('Status.dev', offsetof<Status>('dev'));
+  line('Status.ino', offsetof<Status>('ino'));
+  line('Status.mode', offsetof<Status>('mode'));
+  line('Status.zero', offsetof<Status>('zero'));
+  line('Status.nlink', offsetof<Status>('nlink'));
+  line('Status.size', offsetof<Status>('size'));
+  line('Status.atim', offsetof<Status>('atim'));
+  line('Status.mtim', offsetof<Status>('mtim'));
+  line('Status.ctim', offsetof<Status>('ctim'));
+}
+
+function unstable(): void {
+  line('UnstableSubscription.userdata', offsetof<UnstableSubscriptionClock>('userdata'));
+  line('UnstableSubscription.tag', offsetof<UnstableSubscriptionClock>('tag'));
+  line('UnstableSubscription.clockIdentifier', offsetof<UnstableSubscriptionClock>('identifier'));
+  line('UnstableSubscription.clockId', offsetof<UnstableSubscriptionClock>('id'));
+  line('UnstableSubscription.clockTimeout', offsetof<UnstableSubscriptionClock>('timeout'));
+  line('UnstableSubscription.clockPrecision', offsetof<UnstableSubscriptionClock>('precision'));
+  line('UnstableSubscription.clockFlags', offsetof<UnstableSubscriptionClock>('flags'));
+  line('UnstableSubscription.fd', offsetof<SubscriptionFd>('fd'));
+  line('UnstableFilestat.dev', offsetof<UnstableFilestat>('dev'));
+  line('UnstableFilestat.ino', offsetof<UnstableFilestat>('ino'));
+  line('UnstableFilestat.filetype', offsetof<UnstableFilestat>('filetype'));
+  line('UnstableFilestat.nlink', offsetof<UnstableFilestat>('nlink'));
+  line('UnstableFilestat.size', offsetof<UnstableFilestat>('size'));
+  line('UnstableFilestat.atim', offsetof<UnstableFilestat>('atim'));
+  line('UnstableFilestat.mtim', offsetof<UnstableFilestat>('mtim'));
+  line('UnstableFilestat.ctim', offsetof<UnstableFilestat>('ctim'));
+}
+
 function others(): void {
   line('EpollEvent.events', offsetof<EpollEvent>('events'));
   line('EpollEvent.zero', offsetof<EpollEvent>('zero'));
@@ -258,6 +380,8 @@ function sockets(): void {
 }
 
 preview1();
+files();
+unstable();
 others();
 sockets();
 exit(0);
