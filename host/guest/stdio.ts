@@ -10,7 +10,10 @@ import { usageError } from '../usage.js';
 import { pumpIn } from './input.js';
 import { type PumpedEnd, pumpLines, pumpOut } from './output.js';
 
-/** A file of this machine, or a device; its path is relative to the working directory. */
+/**
+ * A file of this machine, or a device; its path is relative to the working directory. It is opened
+ * at once: the other end of a FIFO must be open before, or there is nothing to read.
+ */
 export interface StreamFile {
   readonly file: string;
   /**

@@ -76,7 +76,10 @@ export interface Files {
     toOffset: number,
     toLength: number,
   ): Result;
-  /** `symlinkat(2)`; the target is text like any other, and not looked up. */
+  /**
+   * `symlinkat(2)`; the target is text like any other, and not looked up. `-ESCAPES` for one that
+   * begins with a slash: it leads out wherever the link stands.
+   */
   symlinkat(
     bytes: Bytes,
     targetOffset: number,

@@ -55,6 +55,18 @@ int open_flags(int32_t flags) {
   return flags == AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : -EINVAL;
 }
 
+/** What a path leads to; of one plain name that is no link to be followed, with one call. */
+long stat_beneath(const Syscalls& sys, int directory, const Path& path, int follow,
+                  struct stat& found) {
+  if (path.is_name()) {
+    const long result = sys.fstatat(directory, path.text, &found, AT_SYMLINK_NOFOLLOW);
+    if (result < 0 || follow == O_NOFOLLOW || !S_ISLNK(found.st_mode)) return result;
+  }
+  Beneath file(sys);
+  const int error = file.open(directory, path.text, follow);
+  return error != 0 ? error : sys.fstat(file.fd(), &found);
+}
+
 }  // namespace
 
 /** Where containers forbid system calls that they do not know, that is `EPERM` as often. */
@@ -90,16 +102,17 @@ int Kernel::statx(Handle directory, Bytes bytes, int64_t offset, int64_t length,
   Pin pin(handles_, directory);
   if (!pin) return -EBADF;
   if (!status.holds(0, sizeof(abi::status))) return -EFAULT;
-  Beneath file(sys_);
-  if (flags != AT_EMPTY_PATH) {
+  struct stat found;
+  long result;
+  if (flags == AT_EMPTY_PATH) {
+    result = sys_.fstat(pin.fd(), &found);
+  } else {
     const int follow = open_flags(flags);
     if (follow < 0) return follow;
     Path path;
     if (const int error = path.load(bytes, offset, length)) return error;
-    if (const int error = file.open(pin.fd(), path.text, follow)) return error;
+    result = stat_beneath(sys_, pin.fd(), path, follow, found);
   }
-  struct stat found;
-  const long result = sys_.fstat(flags == AT_EMPTY_PATH ? pin.fd() : file.fd(), &found);
   if (result < 0) return static_cast<int>(result);
   const abi::status all = told(found);
   std::memcpy(status.data, &all, sizeof(all));
@@ -174,6 +187,8 @@ int Kernel::symlinkat(Bytes bytes, int64_t target_offset, int64_t target_length,
   if (!pin) return -EBADF;
   Path target;
   if (const int error = target.load(bytes, target_offset, target_length)) return error;
+  // It leads out wherever the link stands: not for a guest, but for others on this machine.
+  if (target.text[0] == '/') return -kEscapes;
   Place place(sys_);
   if (const int error = place.find(pin.fd(), bytes, offset, length)) return error;
   return static_cast<int>(sys_.symlinkat(target.text, place.directory(), place.name()));

@@ -37,6 +37,10 @@ int Path::load(Bytes bytes, int64_t offset, int64_t size) {
   return std::memchr(text, 0, length) == nullptr ? 0 : -EINVAL;
 }
 
+bool Path::is_name() const {
+  return std::memchr(text, '/', length) == nullptr && !is_dots(text, length);
+}
+
 long open_beneath(const Syscalls& sys, int directory, const char* path, uint64_t flags,
                   uint64_t mode) {
   long result = -EAGAIN;

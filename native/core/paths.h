@@ -28,6 +28,8 @@ struct Path {
    * more than 4,095 bytes, `-EINVAL` for a NUL among them.
    */
   int load(Bytes bytes, int64_t offset, int64_t size);
+  /** Whether it is one plain name, which leads nowhere but to what has it: a link, at most. */
+  bool is_name() const;
 };
 
 /**

@@ -141,6 +141,10 @@ long isatty(int fd) {
 
 long fstat(int fd, struct stat* status) { return result(::fstat(fd, status)); }
 
+long fstatat(int directory, const char* name, struct stat* status, int flags) {
+  return result(::fstatat(directory, name, status, flags));
+}
+
 long open(const char* path, int flags) { return result(::open(path, flags, kCreated)); }
 
 long openat2(int directory, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve) {

@@ -77,6 +77,7 @@ long writev(int fd, const iovec* iovs, int count);
 long fionread(int fd, int* bytes);
 long isatty(int fd);
 long fstat(int fd, struct stat* status);
+long fstatat(int directory, const char* name, struct stat* status, int flags);
 long open(const char* path, int flags);
 /** `struct open_how` by its parts. */
 long openat2(int directory, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve);
@@ -160,6 +161,7 @@ struct Syscalls {
   decltype(os::fionread)* fionread = os::fionread;
   decltype(os::isatty)* isatty = os::isatty;
   decltype(os::fstat)* fstat = os::fstat;
+  decltype(os::fstatat)* fstatat = os::fstatat;
   decltype(os::open)* open = os::open;
   decltype(os::openat2)* openat2 = os::openat2;
   decltype(os::utimensat)* utimensat = os::utimensat;

@@ -206,6 +206,46 @@ void a_name_is_acted_on_in_its_parent() {
   }
 }
 
+void only_one_plain_name_is_asked_about_without_a_lookup() {
+  const struct {
+    const char* path;
+    mode_t mode;
+    int flags;
+    int lookups;
+  } rows[] = {
+      {"a", S_IFREG, 0, 0},
+      {"...", S_IFDIR, AT_SYMLINK_NOFOLLOW, 0},
+      {"link", S_IFLNK, AT_SYMLINK_NOFOLLOW, 0},
+      {"link", S_IFLNK, 0, 1},
+      {"link/", S_IFLNK, AT_SYMLINK_NOFOLLOW, 1},
+      {".", S_IFDIR, 0, 1},
+      {"..", S_IFDIR, AT_SYMLINK_NOFOLLOW, 1},
+      {"/", S_IFDIR, 0, 1},
+      {"/a", S_IFREG, 0, 1},
+      {"a/b", S_IFREG, AT_SYMLINK_NOFOLLOW, 1},
+  };
+  Syscalls sys = make_fake();
+  sys.fstat = [](int, struct stat* found) -> long { return *found = {}, 0; };
+  sys.fstatat = [](int directory, const char* name, struct stat* found, int flags) -> long {
+    EXPECT(flags == AT_SYMLINK_NOFOLLOW && name == fake.name);
+    *found = {};
+    found->st_mode = fake.mode;
+    return fake.directory = directory, 0;
+  };
+  Kernel kernel(sys);
+  const Handle directory = directory_of(kernel);
+  status found;
+  const Bytes record = {reinterpret_cast<uint8_t*>(&found), sizeof(found)};
+  for (const auto& row : rows) {
+    fake.lookups = 0;
+    fake.name = row.path;
+    fake.mode = row.mode;
+    EXPECT(kernel.statx(directory, bytes, 0, put(row.path), row.flags, record) >= 0);
+    EXPECT(fake.lookups == row.lookups);
+    EXPECT(row.lookups > 0 || fake.directory == 100);
+  }
+}
+
 void times_are_as_near_as_they_can_be() {
   Syscalls sys = make_fake();
   sys.fstat = [](int, struct stat* found) -> long {
@@ -258,6 +298,7 @@ const Case kFileCases[] = {
     CASE(a_file_is_opened_as_asked_and_never_waits),
     CASE(a_path_is_read_once),
     CASE(a_name_is_acted_on_in_its_parent),
+    CASE(only_one_plain_name_is_asked_about_without_a_lookup),
     CASE(times_are_as_near_as_they_can_be),
     CASE(setfl_changes_one_flag),
     {nullptr, nullptr},

@@ -244,10 +244,7 @@ const linkRow = imported(
     },
 );
 
-/**
- * `symlinkat(2)`, where a target that begins with a slash leads out wherever the link stands. That
- * no guest can follow one is the kernel's doing; others on this machine could.
- */
+/** `symlinkat(2)`, but for the errno of a name that is a file's, and has a slash behind it. */
 function symlink(
   sandbox: Sandbox,
   target: number,
