@@ -18,11 +18,25 @@ const root = resolve(fileURLToPath(new URL('../..', import.meta.url)));
 const SKIPPED = 77;
 const VERSION = 'Debian clang version 19.1.7 (3~deb12u1)';
 
+/** The parts of the guest that carries out the public suites' tests. */
+const SUITE = [
+  'suite',
+  'opening',
+  'contents',
+  'times',
+  'directories',
+  'renaming',
+  'links',
+  'others',
+  'descriptors',
+];
+
 /** Those that are not one `.c` file in a folder of programs. */
 const NAMED = [
   ['examples/tutorial-lt-et/c/server.wasm', ['examples/tutorial-lt-et/c/server.c']],
   ['test/bench/c/echo.wasm', ['test/bench/c/echo.c']],
   ['test/bench/c/http.wasm', ['test/bench/c/http.c', 'test/bench/c/request.c']],
+  ['test/guests/c/suite/suite.wasm', SUITE.map((name) => `test/guests/c/suite/${name}.c`)],
 ];
 
 /**

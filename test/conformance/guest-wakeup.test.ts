@@ -2,7 +2,7 @@
  * One epoll instance, shared by several guests: who is woken, and how often (E6, and the cases
  * of the kernel's own self-test for a single instance, by their numbers there).
  */
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import {
   EFD_NONBLOCK,
@@ -11,13 +11,12 @@ import {
   EPOLL_CTL_ADD as ADD,
   EPOLL_CTL_MOD as MOD,
 } from '#host/abi/epoll.js';
-import { createChannel } from '#host/index.js';
 
-import { type Driven, startDriven } from '../support/driven.js';
-import { count, opened, receive, send, write } from '../support/events.js';
+import type { Driven } from '../support/driven.js';
+import { count, opened, write } from '../support/events.js';
+import { type StartedStar, startStar } from '../support/star.js';
 import { clock, epollCtl, epollWait, poll, reading } from '../support/structs.js';
 
-const CHANNEL = 4;
 const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 /** How long one waits who is not meant to be woken. */
 const QUIET_MS = 50;
@@ -32,6 +31,15 @@ interface Shared {
   readonly sources: readonly number[];
 }
 
+/** The guests of all tests: each makes, and passes on, an epoll of its own. */
+let started: StartedStar;
+
+beforeAll(async () => {
+  started = await startStar(3);
+});
+
+afterAll(async () => started.end());
+
 /** Runs `body` with `guestCount` guests that share one epoll over `sources` eventfds. */
 async function withShared(
   guestCount: number,
@@ -39,33 +47,20 @@ async function withShared(
   trigger: number,
   body: (shared: Shared) => Promise<void>,
 ): Promise<void> {
-  const pairs = Array.from({ length: guestCount - 1 }, () => createChannel());
-  const ours = Object.fromEntries(pairs.map(([end], index) => [`to${index}`, end]));
-  const maker = await startDriven({ channels: ours });
-  const locals = [maker];
-  for (const [, end] of pairs) locals.push(await startDriven({ channels: { maker: end } }));
-  try {
-    const epfd = await opened(maker.driven, 'epoll_create1', 0);
-    const events: number[] = [];
-    for (let i = 0; i < sources; i++) {
-      const event = await opened(maker.driven, 'eventfd', 0, EFD_NONBLOCK);
-      const added = epollCtl(maker.driven, epfd, ADD, event, EPOLLIN | trigger, BigInt(i));
-      expect(await added).toBe(0);
-      events.push(event);
-    }
-    const guests = [{ driven: maker.driven, epfd }];
-    for (const [index, { driven }] of locals.slice(1).entries()) {
-      expect(await send(maker.driven, CHANNEL + index, 'x', epfd)).toBe(0);
-      const received = await receive(driven, CHANNEL);
-      if (typeof received === 'number') throw new Error(`channel_recv failed with ${-received}`);
-      guests.push({ driven, epfd: received.passed });
-    }
-    await body({ guests, maker: maker.driven, epfd, sources: events });
-    await Promise.all(locals.map(async ({ driven }) => driven.end()));
-  } finally {
-    await Promise.all(locals.map(async ({ guest }) => guest.stop()));
-    await Promise.all(locals.map(async ({ driven }) => driven.end()));
+  const { star } = started;
+  const maker = star.first;
+  const epfd = await opened(maker, 'epoll_create1', 0);
+  const events: number[] = [];
+  for (let i = 0; i < sources; i++) {
+    const event = await opened(maker, 'eventfd', 0, EFD_NONBLOCK);
+    expect(await epollCtl(maker, epfd, ADD, event, EPOLLIN | trigger, BigInt(i))).toBe(0);
+    events.push(event);
   }
+  const guests = [{ driven: maker, epfd }];
+  for (const [index, driven] of star.others.slice(0, guestCount - 1).entries()) {
+    guests.push({ driven, epfd: await star.pass(epfd, index) });
+  }
+  await body({ guests, maker, epfd, sources: events });
 }
 
 /** Whether poll_oneoff finds the epoll itself ready, at once. */

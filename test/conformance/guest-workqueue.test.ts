@@ -20,17 +20,27 @@ import {
 } from '#host/abi/epoll.js';
 import { SOCK_NONBLOCK } from '#host/abi/socket.js';
 import { Errno } from '#host/errno.js';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { type Driven, LISTENER } from '../support/driven.js';
 import { count, opened, read, setNonblocking, write } from '../support/events.js';
-import { type Star, withStar } from '../support/star.js';
+import { type Star, type StartedStar, startStar } from '../support/star.js';
 import { epollCtl, epollWait } from '../support/structs.js';
 
 const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 const OUT = 0x1_f000;
 const WORKERS = 4;
 const EVENTS = 30;
+
+/** All tests of a kind have the same guests: each opens what it needs. */
+let started: StartedStar;
+
+function shareStar(workers: number): void {
+  beforeAll(async () => {
+    started = await startStar(workers);
+  });
+  afterAll(async () => started.end());
+}
 
 /** A worker and its number of what it waits on. */
 interface Waiter {
@@ -115,77 +125,80 @@ async function acceptOne({ driven, listener }: Acceptor): Promise<number> {
 }
 
 describe('E6: of four workers on one epoll', () => {
+  shareStar(WORKERS);
+
   test.each([
     ['edge-triggered', EPOLLET],
     ['one-shot', EPOLLONESHOT],
     ['one-shot and edge-triggered', EPOLLET | EPOLLONESHOT],
-  ])('one is woken for each event, %s', (_name, trigger) =>
-    withStar(WORKERS, {}, async (star) => {
-      const { epfd, event, wakes } = await shareEpoll(star, EPOLLIN | trigger);
-      let fired = 0;
-      wakes.start();
-      while (fired < EVENTS || !wakes.isOver) {
-        await write(star.first, event, ONE);
-        await wakes.next();
-        fired++;
-        expect(await count(star.first, event)).toBe(1);
-        if (trigger & EPOLLONESHOT) await epollCtl(star.first, epfd, MOD, event, EPOLLIN | trigger);
-        if (fired < EVENTS) wakes.start();
-      }
-      // Had one event woken two, there would have been nobody to be woken by the last ones.
-      expect(wakes.count).toBe(fired);
-    }),
-  );
+  ])('one is woken for each event, %s', async (_name, trigger) => {
+    const { star } = started;
+    const { epfd, event, wakes } = await shareEpoll(star, EPOLLIN | trigger);
+    let fired = 0;
+    wakes.start();
+    while (fired < EVENTS || !wakes.isOver) {
+      await write(star.first, event, ONE);
+      await wakes.next();
+      fired++;
+      expect(await count(star.first, event)).toBe(1);
+      if (trigger & EPOLLONESHOT) await epollCtl(star.first, epfd, MOD, event, EPOLLIN | trigger);
+      if (fired < EVENTS) wakes.start();
+    }
+    // Had one event woken two, there would have been nobody to be woken by the last ones.
+    expect(wakes.count).toBe(fired);
+  });
 
-  test('all are woken for each event, level-triggered, as long as nobody takes it', () =>
-    withStar(WORKERS, {}, async (star) => {
-      const { event, wakes } = await shareEpoll(star, EPOLLIN);
-      for (let fired = 1; fired <= 10; fired++) {
-        wakes.start();
-        await write(star.first, event, ONE);
-        while (!wakes.isOver) await wakes.next();
-        expect(await count(star.first, event)).toBe(1);
-        expect(wakes.count).toBe(WORKERS * fired);
-      }
-    }));
+  test('all are woken for each event, level-triggered, as long as nobody takes it', async () => {
+    const { star } = started;
+    const { event, wakes } = await shareEpoll(star, EPOLLIN);
+    for (let fired = 1; fired <= 10; fired++) {
+      wakes.start();
+      await write(star.first, event, ONE);
+      while (!wakes.isOver) await wakes.next();
+      expect(await count(star.first, event)).toBe(1);
+      expect(wakes.count).toBe(WORKERS * fired);
+    }
+  });
 });
 
 describe('E6: of four workers with an epoll each on one listener', () => {
-  test('one is woken for each connection, with EPOLLEXCLUSIVE', () =>
-    withStar(WORKERS, {}, async (star) => {
-      const acceptors = await shareListener(star, EPOLLIN | EPOLLEXCLUSIVE);
-      const wakes = new Wakes(acceptors);
-      let connections = 0;
-      let accepted = 0;
-      wakes.start();
-      while (connections < EVENTS || !wakes.isOver) {
-        await star.first.dial();
-        connections++;
-        // One that finds nothing was woken for nothing; the next has it then.
-        while (accepted < connections) {
-          const woken = await wakes.next();
-          const acceptor = acceptors.find((each) => each === woken);
-          if (acceptor !== undefined && (await acceptOne(acceptor)) === 0) accepted++;
-          if (connections < EVENTS) wakes.start();
-        }
-      }
-      expect(wakes.count / connections).toBeLessThanOrEqual(1.1);
-    }));
+  shareStar(WORKERS);
 
-  test('all are woken for each connection, without it', () =>
-    withStar(WORKERS, {}, async (star) => {
-      const acceptors = await shareListener(star, EPOLLIN);
-      const wakes = new Wakes(acceptors);
-      for (let connections = 1; connections <= 10; connections++) {
-        wakes.start();
-        await star.first.dial();
-        while (!wakes.isOver) await wakes.next();
-        const errnos = [];
-        for (const acceptor of acceptors) errnos.push(await acceptOne(acceptor));
-        expect(errnos).toEqual([0, Errno.AGAIN, Errno.AGAIN, Errno.AGAIN]);
-        expect(wakes.count).toBe(WORKERS * connections);
+  test('one is woken for each connection, with EPOLLEXCLUSIVE', async () => {
+    const { star } = started;
+    const acceptors = await shareListener(star, EPOLLIN | EPOLLEXCLUSIVE);
+    const wakes = new Wakes(acceptors);
+    let connections = 0;
+    let accepted = 0;
+    wakes.start();
+    while (connections < EVENTS || !wakes.isOver) {
+      await star.first.dial();
+      connections++;
+      // One that finds nothing was woken for nothing; the next has it then.
+      while (accepted < connections) {
+        const woken = await wakes.next();
+        const acceptor = acceptors.find((each) => each === woken);
+        if (acceptor !== undefined && (await acceptOne(acceptor)) === 0) accepted++;
+        if (connections < EVENTS) wakes.start();
       }
-    }));
+    }
+    expect(wakes.count / connections).toBeLessThanOrEqual(1.1);
+  });
+
+  test('all are woken for each connection, without it', async () => {
+    const { star } = started;
+    const acceptors = await shareListener(star, EPOLLIN);
+    const wakes = new Wakes(acceptors);
+    for (let connections = 1; connections <= 10; connections++) {
+      wakes.start();
+      await star.first.dial();
+      while (!wakes.isOver) await wakes.next();
+      const errnos = [];
+      for (const acceptor of acceptors) errnos.push(await acceptOne(acceptor));
+      expect(errnos).toEqual([0, Errno.AGAIN, Errno.AGAIN, Errno.AGAIN]);
+      expect(wakes.count).toBe(WORKERS * connections);
+    }
+  });
 });
 
 /** A connection that is a worker's, watched in the epoll of the guest that accepted it. */
@@ -230,98 +243,104 @@ const NOTHING = 0;
 const BROKEN = EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP;
 
 describe('E5: a connection that a worker arms in the epoll of the loop', () => {
-  test('is disarmed in both directions by one event, and told again what the worker asks', () =>
-    withStar(1, {}, async (star) => {
-      const handed = await handOver(star, EPOLLIN | EPOLLOUT);
-      const { boss, epfd, peer } = handed;
-      expect(await epollWait(boss, epfd, -1)).toEqual([{ events: EPOLLOUT, data: 7n }]);
-      peer.write('x');
-      await until(handed, EPOLLIN);
-      expect(await epollWait(boss, epfd)).toEqual([]);
-      await rearm(handed, EPOLLOUT);
-      expect(await epollWait(boss, epfd)).toEqual([{ events: EPOLLOUT, data: 7n }]);
-      await rearm(handed, EPOLLIN | EPOLLOUT);
-      expect(await epollWait(boss, epfd)).toEqual([{ events: EPOLLIN | EPOLLOUT, data: 7n }]);
-      expect(await epollWait(boss, epfd)).toEqual([]);
-      await rearm(handed, EPOLLIN);
-      expect(await epollWait(boss, epfd)).toEqual([{ events: EPOLLIN, data: 7n }]);
-    }));
+  shareStar(1);
 
-  test('wakes the loop that is waiting already, when it is armed', () =>
-    withStar(1, {}, async (star) => {
-      const handed = await handOver(star, EPOLLIN);
-      const { boss, epfd, peer } = handed;
-      peer.write('x');
-      expect(await epollWait(boss, epfd, -1)).toEqual([{ events: EPOLLIN, data: 7n }]);
-      const waiting = epollWait(boss, epfd, -1);
-      await rearm(handed, EPOLLIN);
-      expect(await waiting).toEqual([{ events: EPOLLIN, data: 7n }]);
-    }));
+  test('is disarmed in both directions by one event, and told again what the worker asks', async () => {
+    const { star } = started;
+    const handed = await handOver(star, EPOLLIN | EPOLLOUT);
+    const { boss, epfd, peer } = handed;
+    expect(await epollWait(boss, epfd, -1)).toEqual([{ events: EPOLLOUT, data: 7n }]);
+    peer.write('x');
+    await until(handed, EPOLLIN);
+    expect(await epollWait(boss, epfd)).toEqual([]);
+    await rearm(handed, EPOLLOUT);
+    expect(await epollWait(boss, epfd)).toEqual([{ events: EPOLLOUT, data: 7n }]);
+    await rearm(handed, EPOLLIN | EPOLLOUT);
+    expect(await epollWait(boss, epfd)).toEqual([{ events: EPOLLIN | EPOLLOUT, data: 7n }]);
+    expect(await epollWait(boss, epfd)).toEqual([]);
+    await rearm(handed, EPOLLIN);
+    expect(await epollWait(boss, epfd)).toEqual([{ events: EPOLLIN, data: 7n }]);
+  });
 
-  test('that is reset while it is disarmed is told once, when it is armed again', () =>
-    withStar(1, {}, async (star) => {
-      const handed = await handOver(star, EPOLLIN | EPOLLRDHUP);
-      const { boss, worker, epfd, own, fd, peer } = handed;
-      expect(await boss.call('fd_close', own)).toBe(0);
-      peer.write('last words');
-      expect(await epollWait(boss, epfd, -1)).toEqual([{ events: EPOLLIN, data: 7n }]);
-      peer.resetAndDestroy();
-      await until(handed, NOTHING);
-      expect(await epollWait(boss, epfd)).toEqual([]);
-      await rearm(handed, EPOLLIN | EPOLLRDHUP);
-      expect(await epollWait(boss, epfd)).toEqual([{ events: BROKEN, data: 7n }]);
-      expect(await epollWait(boss, epfd)).toEqual([]);
-      expect((await read(worker, fd, 64)).bytes.length).toBe(10);
-      expect((await read(worker, fd, 64)).errno).toBe(Errno.CONNRESET);
-      expect(await worker.call('fd_close', fd)).toBe(0);
-      expect(await epollWait(boss, epfd)).toEqual([]);
-    }));
+  test('wakes the loop that is waiting already, when it is armed', async () => {
+    const { star } = started;
+    const handed = await handOver(star, EPOLLIN);
+    const { boss, epfd, peer } = handed;
+    peer.write('x');
+    expect(await epollWait(boss, epfd, -1)).toEqual([{ events: EPOLLIN, data: 7n }]);
+    const waiting = epollWait(boss, epfd, -1);
+    await rearm(handed, EPOLLIN);
+    expect(await waiting).toEqual([{ events: EPOLLIN, data: 7n }]);
+  });
 
-  test('that is reset while it waits to be sent to is told, though nobody asked for IN', () =>
-    withStar(1, {}, async (star) => {
-      const handed = await handOver(star, EPOLLIN);
-      const { boss, epfd, peer } = handed;
-      peer.write('x');
-      expect(await epollWait(boss, epfd, -1)).toHaveLength(1);
-      peer.resetAndDestroy();
-      await until(handed, NOTHING);
-      await rearm(handed, EPOLLOUT);
-      const events = EPOLLOUT | EPOLLERR | EPOLLHUP;
-      expect(await epollWait(boss, epfd)).toEqual([{ events, data: 7n }]);
-    }));
+  test('that is reset while it is disarmed is told once, when it is armed again', async () => {
+    const { star } = started;
+    const handed = await handOver(star, EPOLLIN | EPOLLRDHUP);
+    const { boss, worker, epfd, own, fd, peer } = handed;
+    expect(await boss.call('fd_close', own)).toBe(0);
+    peer.write('last words');
+    expect(await epollWait(boss, epfd, -1)).toEqual([{ events: EPOLLIN, data: 7n }]);
+    peer.resetAndDestroy();
+    await until(handed, NOTHING);
+    expect(await epollWait(boss, epfd)).toEqual([]);
+    await rearm(handed, EPOLLIN | EPOLLRDHUP);
+    expect(await epollWait(boss, epfd)).toEqual([{ events: BROKEN, data: 7n }]);
+    expect(await epollWait(boss, epfd)).toEqual([]);
+    expect((await read(worker, fd, 64)).bytes.length).toBe(10);
+    expect((await read(worker, fd, 64)).errno).toBe(Errno.CONNRESET);
+    expect(await worker.call('fd_close', fd)).toBe(0);
+    expect(await epollWait(boss, epfd)).toEqual([]);
+  });
 
-  test('that the worker closes while it is disarmed is never told again', () =>
-    withStar(1, {}, async (star) => {
-      const handed = await handOver(star, EPOLLIN);
-      const { boss, worker, epfd, own, fd, peer } = handed;
-      peer.write('x');
-      expect(await epollWait(boss, epfd, -1)).toHaveLength(1);
-      expect(await worker.call('fd_close', fd)).toBe(0);
-      // The loop still has a descriptor of its own; but that is not what was watched (E1).
-      peer.write('more');
-      expect((await read(boss, own, 64)).bytes.length).toBeGreaterThan(0);
-      expect(await epollWait(boss, epfd)).toEqual([]);
-    }));
+  test('that is reset while it waits to be sent to is told, though nobody asked for IN', async () => {
+    const { star } = started;
+    const handed = await handOver(star, EPOLLIN);
+    const { boss, epfd, peer } = handed;
+    peer.write('x');
+    expect(await epollWait(boss, epfd, -1)).toHaveLength(1);
+    peer.resetAndDestroy();
+    await until(handed, NOTHING);
+    await rearm(handed, EPOLLOUT);
+    const events = EPOLLOUT | EPOLLERR | EPOLLHUP;
+    expect(await epollWait(boss, epfd)).toEqual([{ events, data: 7n }]);
+  });
 
-  test('leaves the epoll with its worker, armed or not', () =>
-    withStar(1, {}, async (star) => {
+  test('that the worker closes while it is disarmed is never told again', async () => {
+    const { star } = started;
+    const handed = await handOver(star, EPOLLIN);
+    const { boss, worker, epfd, own, fd, peer } = handed;
+    peer.write('x');
+    expect(await epollWait(boss, epfd, -1)).toHaveLength(1);
+    expect(await worker.call('fd_close', fd)).toBe(0);
+    // The loop still has a descriptor of its own; but that is not what was watched (E1).
+    peer.write('more');
+    expect((await read(boss, own, 64)).bytes.length).toBeGreaterThan(0);
+    expect(await epollWait(boss, epfd)).toEqual([]);
+  });
+
+  test('leaves the epoll with its worker, armed or not', async () => {
+    const { star, end } = await startStar(1);
+    try {
       const handed = await handOver(star, EPOLLIN);
       const { boss, epfd, peer } = handed;
       await star.locals[1].guest.stop();
       peer.write('x');
       expect(await epollWait(boss, epfd)).toEqual([]);
-    }));
+    } finally {
+      await end();
+    }
+  });
 
-  test('E22: is that descriptor: of another there is nothing to arm, or a second event', () =>
-    withStar(1, {}, async (star) => {
-      const handed = await handOver(star, EPOLLIN);
-      const { boss, epfd, own, peer } = handed;
-      expect(await epollCtl(boss, epfd, MOD, own, EPOLLIN | EPOLLONESHOT)).toBe(Errno.NOENT);
-      expect(await epollCtl(boss, epfd, DEL, own)).toBe(Errno.NOENT);
-      expect(await epollCtl(boss, epfd, ADD, own, EPOLLIN | EPOLLONESHOT, 8n)).toBe(0);
-      peer.write('x');
-      await until(handed, EPOLLIN);
-      const data = (await epollWait(boss, epfd, -1)).map((each) => each.data);
-      expect(data.toSorted((a, b) => Number(a - b))).toEqual([7n, 8n]);
-    }));
+  test('E22: is that descriptor: of another there is nothing to arm, or a second event', async () => {
+    const { star } = started;
+    const handed = await handOver(star, EPOLLIN);
+    const { boss, epfd, own, peer } = handed;
+    expect(await epollCtl(boss, epfd, MOD, own, EPOLLIN | EPOLLONESHOT)).toBe(Errno.NOENT);
+    expect(await epollCtl(boss, epfd, DEL, own)).toBe(Errno.NOENT);
+    expect(await epollCtl(boss, epfd, ADD, own, EPOLLIN | EPOLLONESHOT, 8n)).toBe(0);
+    peer.write('x');
+    await until(handed, EPOLLIN);
+    const data = (await epollWait(boss, epfd, -1)).map((each) => each.data);
+    expect(data.toSorted((a, b) => Number(a - b))).toEqual([7n, 8n]);
+  });
 });

@@ -1,4 +1,4 @@
-/** poll(2), select(2) and FIONREAD as wasi-libc has them, over a socket, a file and stdio at once. */
+/** poll(2), select(2) and FIONREAD as wasi-libc has them: a socket, a file and stdio at once. */
 import { readFileSync } from 'node:fs';
 
 import { startGuest } from '#host/guest.js';

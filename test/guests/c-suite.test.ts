@@ -97,6 +97,8 @@ test('arguments, environment and status 33 are as given, with stdin open', async
     'getenv missing: (none)',
     'getenv plai: (none)',
     'getenv plain: changed',
+    // Which libc says by itself: it knows of no directory.
+    'a file: ENOTCAPABLE',
     '',
   ]);
   expect(await run.ended).toMatchObject({ status: 33 });

@@ -43,6 +43,9 @@ export function startCommand(
     child.once('error', reject);
     child.once('exit', (status, signal) => resolve({ status, signal, at: performance.now() }));
   });
+  const closed = new Promise<void>((resolve) => {
+    child.once('close', () => resolve());
+  });
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();
     for (const hear of heard) hear();
@@ -55,12 +58,13 @@ export function startCommand(
         heard.delete(hear);
         resolve(match);
       };
-      heard.add(hear);
-      hear();
-      child.once('close', () => {
+      const fail = (): void => {
         hear();
         reject(new Error(`it ended and never said ${pattern.source}; it said: ${stderr}`));
-      });
+      };
+      heard.add(hear);
+      hear();
+      void closed.then(fail);
     });
   return { child, ended, stderr: () => stderr, said };
 }

@@ -154,7 +154,7 @@ export class DirectoryGuest {
     return this.#others;
   }
 
-  /** What a call answers for a directory, for numbers that are not open, and for all other kinds. */
+  /** What a call answers for a directory, for what is not open, and for all other kinds. */
   async answers(call: (fd: number) => Call): Promise<Answers> {
     const others = Object.values(await this.others());
     const fds = [ROOT, 999, -1, 2 ** 31, ...others];

@@ -1,6 +1,5 @@
 /** Several driver guests, each joined to the first by a channel. */
 import { type ChannelEnd, createChannel } from '#host/index.js';
-import { expect } from 'vitest';
 
 import { leakedSince, openDescriptors } from './descriptors.js';
 import { type Driven, type DrivenOptions, type Local, startDriven } from './driven.js';
@@ -36,12 +35,15 @@ export class Star {
   }
 }
 
-/** Runs `body` with a guest and `count` others; nothing may be left open then. */
-export async function withStar(
-  count: number,
-  options: DrivenOptions,
-  body: (star: Star) => Promise<void>,
-): Promise<void> {
+/** A star that runs, and how to end it. */
+export interface StartedStar {
+  readonly star: Star;
+  /** Ends all guests, wherever they are; rejects if something is left open then. */
+  readonly end: () => Promise<void>;
+}
+
+/** Starts a guest and `count` others. */
+export async function startStar(count: number, options: DrivenOptions = {}): Promise<StartedStar> {
   const before = openDescriptors();
   const ours: Record<string, ChannelEnd> = {};
   const theirs: ChannelEnd[] = [];
@@ -53,12 +55,11 @@ export async function withStar(
   const locals = [await startDriven({ ...options, channels: ours })];
   for (const end of theirs)
     locals.push(await startDriven({ ...options, channels: { FIRST: end } }));
-  try {
-    await body(new Star(locals));
-    await Promise.all(locals.map(async ({ driven }) => driven.end()));
-  } finally {
+  const end = async (): Promise<void> => {
     await Promise.all(locals.map(async ({ guest }) => guest.stop()));
     await Promise.all(locals.map(async ({ driven }) => driven.end()));
-  }
-  expect(await leakedSince(before)).toEqual([]);
+    const leaked = await leakedSince(before);
+    if (leaked.length > 0) throw new Error(`left open: ${leaked.join(', ')}`);
+  };
+  return { star: new Star(locals), end };
 }

@@ -1,6 +1,7 @@
 // Arguments and environment, byte by byte: `environment STATUS [ARGUMENT...]` exits with STATUS.
 #include "say.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -43,6 +44,7 @@ int main(int argc, char **argv) {
   print_value("plai");
   setenv("plain", "changed", 1);
   print_value("plain");
+  printf("a file: %s\n", outcome(open("file", O_RDONLY)));
   fflush(stdout);
   return argc > 1 ? atoi(argv[1]) : 0;
 }

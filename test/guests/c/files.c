@@ -235,7 +235,7 @@ static void streams(void) {
   say_stream("r of a directory that is not", fopen("nowhere/stream", "r"));
   say_stream("w of a directory", fopen(".", "w"));
   FILE *file = fopen("lines", "w+");
-  for (int i = 0; i < 3000; i++) fprintf(file, "line %d of many, long enough to fill a buffer\n", i);
+  for (int i = 0; i < 3000; i++) fprintf(file, "line %d of many: they fill some buffers\n", i);
   printf("at %ld\n", ftell(file));
   say("fseek", fseek(file, -20, SEEK_END));
   char line[64];
@@ -251,6 +251,9 @@ static void streams(void) {
   printf("at %lld\n", (long long)ftello(file));
   say("fseek before the beginning", fseek(file, -1, SEEK_SET));
   file = freopen("lines", "r", file);
+  say("fread", (long long)fread(line, 1, 4, file));
+  say("fflush", fflush(file));
+  say("lseek after it", lseek(fileno(file), 0, SEEK_CUR));
   char *long_line = NULL;
   size_t room = 0;
   int lines = 0;

@@ -67,43 +67,71 @@ static void new_scene(void) {
 
 static int by_text(const void *one, const void *other) { return strcmp(one, other); }
 
-static void print_entry(int dir, const char *name) {
+// What there is in a scene, as text; and what there was at first.
+static char tree[1000];
+static char original[sizeof tree];
+
+static void add(const char *text) {
+  size_t used = strlen(tree);
+  snprintf(tree + used, sizeof tree - used, "%s", text);
+}
+
+static void add_entry(int dir, const char *name) {
   struct stat stat = {0};
   char target[64] = "";
+  char size[40];
   need(name, fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW));
-  printf(" %s", name);
-  if (S_ISDIR(stat.st_mode)) putchar('/');
-  if (S_ISREG(stat.st_mode)) printf("=%d*%d", (int)stat.st_size, (int)stat.st_nlink);
+  add(" ");
+  add(name);
+  if (S_ISDIR(stat.st_mode)) add("/");
+  if (S_ISREG(stat.st_mode)) {
+    snprintf(size, sizeof size, "=%d*%d", (int)stat.st_size, (int)stat.st_nlink);
+    add(size);
+  }
   if (S_ISLNK(stat.st_mode)) {
     need("readlinkat", (int)readlinkat(dir, name, target, sizeof target - 1));
-    printf(">%s", target);
+    add(">");
+    add(target);
   }
 }
 
-// All that is in a directory, by name.
-static void print_tree(int dir) {
+// All that is in a directory, by name; if it is there.
+static void add_entries(const char *path) {
   char names[32][64];
   int count = 0;
-  DIR *stream = fdopendir(need("openat", openat(dir, ".", O_RDONLY | O_DIRECTORY)));
+  int dir = openat(scene, path, O_RDONLY | O_DIRECTORY);
+  if (dir < 0) return;
+  add(path);
+  add(":");
+  DIR *stream = fdopendir(dir);
   for (struct dirent *each; (each = readdir(stream)) != NULL && count < COUNT(names);) {
     if (each->d_name[0] == '.') continue;
     snprintf(names[count++], sizeof names[0], "%.63s", each->d_name);
   }
-  closedir(stream);
   qsort(names, (size_t)count, sizeof names[0], by_text);
-  for (int i = 0; i < count; i++) print_entry(dir, names[i]);
+  for (int i = 0; i < count; i++) add_entry(dir, names[i]);
+  add(" ");
+  closedir(stream);
 }
 
-// After what has succeeded: what there is now; and a new scene for what comes next.
+static void look(void) {
+  tree[0] = 0;
+  add_entries(".");
+  add_entries("full");
+  add_entries("dir");
+}
+
+// After what has succeeded: what there is now. What comes next must find it as it was; a new scene
+// costs a file system most of what there is to do here, so what is easily undone is.
 static void print_scene(void) {
-  printf(" (");
-  print_tree(scene);
-  int full = openat(scene, "full", O_RDONLY | O_DIRECTORY);
-  int dir = openat(scene, "dir", O_RDONLY | O_DIRECTORY);
-  if (full >= 0) printf("; full:"), print_tree(full), close(full);
-  if (dir >= 0) printf("; dir:"), print_tree(dir), close(dir);
-  printf(" )");
-  new_scene();
+  look();
+  printf(" (%s)", tree);
+  if (strcmp(tree, original) == 0) return;
+  unlinkat(scene, "missing", 0);
+  unlinkat(scene, "missing", AT_REMOVEDIR);
+  unlinkat(scene, "new", 0);
+  look();
+  if (strcmp(tree, original) != 0) new_scene();
 }
 
 static void print_outcome(const char *what, int result) {
@@ -188,6 +216,8 @@ static void lengths(void) {
 
 int main(void) {
   new_scene();
+  look();
+  memcpy(original, tree, sizeof tree);
   for (int i = 0; i < COUNT(NAMES); i++) open_in_all_modes(NAMES[i]);
   for (int i = 0; i < COUNT(NAMES); i++) ask_and_change(NAMES[i]);
   for (int i = 0; i < PLAIN; i++) rename_to_all(NAMES[i]);

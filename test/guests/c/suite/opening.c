@@ -218,10 +218,11 @@ static void file_truncation(__wasi_fd_t dir) {
   close_fd(fd);
 }
 
-static void isatty_of_a_file(__wasi_fd_t dir) {
+static void no_terminals(__wasi_fd_t dir) {
   __wasi_fd_t fd = opened(dir, "file", CREAT, 0);
   HOLDS(isatty(fd) == 0);
   close_fd(fd);
+  HOLDS(isatty(STDOUT_FILENO) == 0 && isatty(STDERR_FILENO) == 0);
 }
 
 static void create_directory_flags(__wasi_fd_t dir) {
@@ -250,7 +251,7 @@ static const struct test LIST[] = {
     {"directory_seek", directory_seek},
     {"truncation_rights", truncation_rights},
     {"file_truncation", file_truncation},
-    {"isatty", isatty_of_a_file},
+    {"isatty", no_terminals},
     {"create_directory_flags", create_directory_flags},
 };
 

@@ -1,4 +1,8 @@
-// Runs every test of the suite: `suite [PREOPEN [READ-ONLY]]`, by their names; "/" unless said.
+/*
+ * Runs every test of the suite: `suite [PREOPEN [READ-ONLY]]`, by their names; "/" unless said.
+ * Wasmtime's tests open their directory with no rights, the others with all that there are: with a
+ * read-only directory it is as there, else as here.
+ */
 #include "suite.h"
 
 #include <stdio.h>
@@ -137,12 +141,12 @@ int reads_text(__wasi_fd_t fd, const char *text) {
   return length == strlen(text) && memcmp(bytes, text, length) == 0;
 }
 
-// The directory of that name as its finder opens it: anew, with the rights that it says it has.
-static __wasi_fd_t reopen(void) {
-  __wasi_fdstat_t stat = fdstat(preopen);
+// Opens a directory with all the rights that the one it is in says it has.
+static __wasi_fd_t open_with_rights(__wasi_fd_t dir, const char *path) {
+  __wasi_fdstat_t stat = fdstat(dir);
   __wasi_rights_t base = stat.fs_rights_base;
   __wasi_fd_t fd = -1;
-  OK(__wasi_path_open(preopen, 0, ".", DIRECTORY, base, stat.fs_rights_inheriting, 0, &fd));
+  OK(__wasi_path_open(dir, 0, path, DIRECTORY, base, stat.fs_rights_inheriting, 0, &fd));
   return fd;
 }
 
@@ -162,7 +166,8 @@ static int run(const struct test *test, __wasi_fd_t root) {
   char folder[100];
   snprintf(folder, sizeof folder, "%s.cleanup", test->name);
   make_directory(root, folder);
-  __wasi_fd_t dir = opened(root, folder, DIRECTORY, 0);
+  int all = read_only < 0;
+  __wasi_fd_t dir = all ? open_with_rights(root, folder) : opened(root, folder, DIRECTORY, 0);
   test->run(dir);
   close_fd(dir);
   int passed = problems[0] == 0;
@@ -181,7 +186,7 @@ int main(int argc, char **argv) {
   preopen_name = argc > 1 ? argv[1] : "/";
   preopen = find(preopen_name);
   if (argc > 2) read_only = find(argv[2]);
-  __wasi_fd_t root = reopen();
+  __wasi_fd_t root = open_with_rights(preopen, ".");
   if (problems[0] != 0) return puts(problems), 1;
   int failed = 0;
   for (int i = 0; i < COUNT(ALL); i++) {

@@ -22,7 +22,8 @@ struct tests {
   int count;
 };
 
-extern const struct tests OPENING, DESCRIPTORS, CONTENTS, TIMES, DIRECTORIES, RENAMING, LINKS, OTHERS;
+extern const struct tests OPENING, CONTENTS, TIMES, DIRECTORIES, RENAMING, LINKS, OTHERS,
+    DESCRIPTORS;
 
 /* The preopened directory that all happens in, and the read-only one; −1 where there is none. */
 extern __wasi_fd_t preopen, read_only;
@@ -45,7 +46,7 @@ void want(__wasi_errno_t got, __wasi_errno_t wanted, const char *call);
 void holds(int condition, const char *what);
 
 #define WANT(name, call) want(call, __WASI_ERRNO_##name, #call)
-#define OK(call) WANT(SUCCESS, call)
+#define OK(call) want(call, __WASI_ERRNO_SUCCESS, #call)
 #define HOLDS(condition) holds(condition, #condition)
 
 /* Opens without following a link, and must succeed. */
