@@ -78,11 +78,11 @@ type Fixed = (
   f?: Word,
   g?: Word,
   h?: Word,
+  i?: Word,
 ) => number | undefined;
-type Long = (...words: Word[]) => number | undefined;
 
 /** `guard` for the calls with most parameters. */
-function guardMany(call: Fixed, long: Long, fail: (thrown: unknown) => never, arity: number): Body {
+function guardMany(call: Fixed, fail: (thrown: unknown) => never, arity: number): Body {
   if (arity === 7) {
     return (a, b, c, d, e, f, g) => {
       try {
@@ -101,9 +101,10 @@ function guardMany(call: Fixed, long: Long, fail: (thrown: unknown) => never, ar
       }
     };
   }
-  return (...words: Word[]) => {
+  if (arity > 9) throw new RangeError(`an import with ${arity} parameters`);
+  return (a, b, c, d, e, f, g, h, i) => {
     try {
-      return long(...words);
+      return call(a, b, c, d, e, f, g, h, i);
     } catch (thrown) {
       return fail(thrown);
     }
@@ -112,7 +113,7 @@ function guardMany(call: Fixed, long: Long, fail: (thrown: unknown) => never, ar
 
 /**
  * The single try/catch of the boundary: what escapes a body is our bug; it ends the guest, never
- * the host, and the guest cannot catch it. One closure for each arity that matters, so that the
+ * the host, and the guest cannot catch it. One closure for each arity, so that the
  * engine passes arguments without adapting them.
  */
 export function guard(sandbox: Sandbox, body: Body, arity: number): Body {
@@ -169,5 +170,5 @@ export function guard(sandbox: Sandbox, body: Body, arity: number): Body {
       }
     },
   ];
-  return guards[arity] ?? guardMany(call, body as Long, fail, arity);
+  return guards[arity] ?? guardMany(call, fail, arity);
 }

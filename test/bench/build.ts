@@ -15,6 +15,8 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   http: ['http.c', 'request.c'],
   udp: ['udp.c'],
   proxy: ['proxy.c'],
+  files: ['files.c', 'files_linux.c'],
+  meter: ['meter.c'],
   pipeline: ['pipeline.c', 'pipeline_work.c'],
   handover: ['handover.c'],
   load: [
@@ -29,7 +31,13 @@ const programs: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Those that are guests too. */
-const guests = ['echo', 'http', 'udp', 'proxy'] as const;
+const guests: Readonly<Record<string, readonly string[]>> = {
+  echo: ['echo.c'],
+  http: ['http.c', 'request.c'],
+  udp: ['udp.c'],
+  proxy: ['proxy.c'],
+  files: ['files.c', 'files_wasi.c'],
+};
 
 const run = (command: string, args: readonly string[], sources: readonly string[]): void => {
   const result = spawnSync(command, args, { encoding: 'utf8' });
@@ -52,8 +60,8 @@ export const buildC = (clang: boolean): void => {
     const sources = programs[once] ?? [];
     run('gcc', [...FLAGS, '-DTHREADS=2', '-o', program(name), ...sources.map(source)], sources);
   }
-  for (const name of clang ? guests : []) {
-    const sources = (programs[name] ?? []).map(source);
+  for (const [name, files] of clang ? Object.entries(guests) : []) {
+    const sources = files.map(source);
     run(process.execPath, [HOST, 'build', ...sources, '-o', program(`${name}.wasm`)], sources);
   }
 };

@@ -4,11 +4,9 @@
 // The measured part begins and ends with no request under way and the server asleep. So the CPU
 // time read then belongs to exactly the requests counted, and none of it is still unaccounted for.
 #include "load.h"
+#include "settled.h"
 
 #define CONNECT_BATCH 256
-#define SETTLE_STEP_NS 4000000u
-#define SETTLE_BUSY_NS 200000u
-#define SETTLE_STEPS_MAX 750
 // The first of the idle connections, one in so many, warm up what opening them takes.
 #define IDLE_WARMUP 2
 
@@ -22,23 +20,8 @@ static int *idle_fds[2];
 static int idle_counts[2];
 static clockid_t server_clock;
 
-static void sleep_ns(long ns) {
-  struct timespec pause = {.tv_nsec = ns};
-  nanosleep(&pause, NULL);
-}
-
-// Waits until the server's CPU time stands still: then it is asleep and its time fully booked.
-// A server that never rests (3 s) is measured as it is.
-static uint64_t settled_cpu_ns(void) {
-  if (options.server_pid == 0) return 0;
-  uint64_t before = clock_ns(server_clock);
-  for (int i = 0; i < SETTLE_STEPS_MAX; i++) {
-    sleep_ns(SETTLE_STEP_NS);
-    uint64_t now = clock_ns(server_clock);
-    if (now - before < SETTLE_BUSY_NS) return now;
-    before = now;
-  }
-  return before;
+static uint64_t server_cpu_ns(void) {
+  return options.server_pid == 0 ? 0 : settled_cpu_ns(server_clock);
 }
 
 // The server's resident memory in KiB, counted page by page: the sum in `status` may be behind.
@@ -135,19 +118,19 @@ static long connect_idle(void) {
   idle_counts[1] = options.idle - idle_counts[0];
   idle_fds[0] = connect_many(idle_counts[0]);
   run(options.warmup_ns, 0);
-  settled_cpu_ns();
+  server_cpu_ns();
   long before = server_rss_kib();
   idle_fds[1] = connect_many(idle_counts[1]);
-  settled_cpu_ns();
+  server_cpu_ns();
   return (server_rss_kib() - before) * 1024 / idle_counts[1];
 }
 
 static void measure(long idle_bytes) {
-  uint64_t cpu_before = settled_cpu_ns();
+  uint64_t cpu_before = server_cpu_ns();
   uint64_t before = now_ns();
   run(options.duration_ns, options.requests);
   double seconds = (double)(now_ns() - before) / 1e9;
-  uint64_t cpu = settled_cpu_ns() - cpu_before;
+  uint64_t cpu = server_cpu_ns() - cpu_before;
   check_idle();
   printf("{\"requests\":%llu,\"seconds\":%.6f,\"p50Us\":%.2f,\"p99Us\":%.2f,\"errors\":%llu,"
          "\"serverCpuNs\":%llu,\"idleBytes\":%ld}\n",
@@ -167,7 +150,7 @@ int main(int argc, char **argv) {
   if (epoll < 0) die("epoll_create1");
   batch_build();
   connect_clients();
-  settled_cpu_ns();
+  server_cpu_ns();
   run(options.warmup_ns, 0);
   long idle_bytes = options.idle > 0 ? connect_idle() : 0;
   if (options.idle > 0) run(options.warmup_ns, 0);
@@ -179,6 +162,6 @@ int main(int argc, char **argv) {
     if (clients[i].fd >= 0) close(clients[i].fd);
   }
   // The server pays for the closing before anyone else is measured.
-  settled_cpu_ns();
+  server_cpu_ns();
   return 0;
 }
