@@ -9,6 +9,23 @@ export { ByteBuffer } from './bytes';
 export { Channel, channelFd, channelFds } from './channel';
 export { NS_PER_MS, NS_PER_S, monotonicNs, realtimeNs } from './clock';
 export { Errno, errnoName } from './errno';
+export {
+  Directory,
+  DirectoryEntry,
+  link,
+  mkdir,
+  readDir,
+  readlink,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+} from './fs/directory';
+export { File, Whence, readFile, readText, writeFile, writeText } from './fs/file';
+export { Open } from './fs/open';
+export { FileStat, Filetype, fstat, lstat, stat } from './fs/stat';
+export { FileBody, HttpBody } from './http/body';
+export { httpDate } from './http/date';
 export { HttpPage, HttpResponse } from './http/response';
 export { HttpRequest } from './http/request';
 export { HttpServer } from './http/server';
@@ -49,3 +66,4 @@ export { equalsAscii, equalsAsciiIgnoreCase, writeAscii, writeDecimal } from './
 export { Timer, TimerHeap } from './timers';
 export { CloseCode } from './websocket/frame';
 export { WebSocket } from './websocket/socket';
+export { isUtf8 } from './websocket/utf8';

@@ -15,11 +15,93 @@ export declare function proc_exit(code: i32): void;
 export declare function sched_yield(): i32;
 
 export declare function fd_close(fd: i32): i32;
+export declare function fd_datasync(fd: i32): i32;
 export declare function fd_fdstat_get(fd: i32, stat: usize): i32;
 export declare function fd_fdstat_set_flags(fd: i32, fdflags: i32): i32;
+export declare function fd_filestat_get(fd: i32, stat: usize): i32;
+export declare function fd_filestat_set_size(fd: i32, size: i64): i32;
+export declare function fd_pread(
+  fd: i32,
+  iovs: usize,
+  iovsLen: i32,
+  offset: i64,
+  nread: usize,
+): i32;
+export declare function fd_prestat_dir_name(fd: i32, path: usize, pathLen: i32): i32;
+export declare function fd_prestat_get(fd: i32, prestat: usize): i32;
+export declare function fd_pwrite(
+  fd: i32,
+  iovs: usize,
+  iovsLen: i32,
+  offset: i64,
+  nwritten: usize,
+): i32;
 export declare function fd_read(fd: i32, iovs: usize, iovsLen: i32, nread: usize): i32;
+export declare function fd_readdir(
+  fd: i32,
+  buf: usize,
+  bufLen: i32,
+  cookie: i64,
+  bufused: usize,
+): i32;
+export declare function fd_seek(fd: i32, offset: i64, whence: i32, newoffset: usize): i32;
+export declare function fd_sync(fd: i32): i32;
 export declare function fd_write(fd: i32, iovs: usize, iovsLen: i32, nwritten: usize): i32;
 export declare function poll_oneoff(subs: usize, events: usize, n: i32, nevents: usize): i32;
+
+export declare function path_create_directory(fd: i32, path: usize, pathLen: i32): i32;
+export declare function path_filestat_get(
+  fd: i32,
+  flags: i32,
+  path: usize,
+  pathLen: i32,
+  stat: usize,
+): i32;
+export declare function path_link(
+  oldFd: i32,
+  oldFlags: i32,
+  oldPath: usize,
+  oldPathLen: i32,
+  newFd: i32,
+  newPath: usize,
+  newPathLen: i32,
+): i32;
+export declare function path_open(
+  fd: i32,
+  dirflags: i32,
+  path: usize,
+  pathLen: i32,
+  oflags: i32,
+  rightsBase: i64,
+  rightsInheriting: i64,
+  fdflags: i32,
+  openedFd: usize,
+): i32;
+export declare function path_readlink(
+  fd: i32,
+  path: usize,
+  pathLen: i32,
+  buf: usize,
+  bufLen: i32,
+  bufused: usize,
+): i32;
+export declare function path_remove_directory(fd: i32, path: usize, pathLen: i32): i32;
+export declare function path_rename(
+  fd: i32,
+  oldPath: usize,
+  oldPathLen: i32,
+  newFd: i32,
+  newPath: usize,
+  newPathLen: i32,
+): i32;
+export declare function path_symlink(
+  oldPath: usize,
+  oldPathLen: i32,
+  fd: i32,
+  newPath: usize,
+  newPathLen: i32,
+): i32;
+export declare function path_unlink_file(fd: i32, path: usize, pathLen: i32): i32;
 
 export declare function sock_accept(fd: i32, fdflags: i32, connection: usize): i32;
 export declare function sock_recv(

@@ -2,15 +2,17 @@
 
 import { ByteBuffer } from '../bytes';
 import { NS_PER_S } from '../clock';
+import { RECEIVE_BYTES } from '../loop';
 import { TcpStream } from '../net/stream';
 import { Events } from '../poller/poller';
 import { acceptKey, asksForWebSocket, handshakeStatus } from '../websocket/handshake';
 import { CloseCode } from '../websocket/frame';
 import { WebSocket } from '../websocket/socket';
+import { HttpBody } from './body';
 import { ChunkDecoder } from './chunked';
-import { MAX_HEAD_BYTES, parseHead } from './parser';
+import { MAX_HEAD_BYTES, hasLineEnd, parseHead } from './parser';
 import { HttpRequest } from './request';
-import { Connection, reasonOf } from './response';
+import { Connection, connectionAfter, reasonOf } from './response';
 import { HttpServer } from './server';
 
 /** Answers leave when there are this many bytes of them, even if more requests are at hand. */
@@ -35,6 +37,8 @@ const enum Phase {
   BODY,
   /** The rest of a body in chunks. */
   CHUNKS,
+  /** The peer, to take the body of an answer. */
+  ANSWER,
 }
 
 /**
@@ -49,6 +53,9 @@ export class HttpConnection extends TcpStream {
   /** The WebSocket that it has become, if it has. */
   private socket: WebSocket | null = null;
   private phase: i32 = Phase.IDLE;
+  /** In ANSWER, what is being sent, and whether nothing is answered after it. */
+  private body: HttpBody | null = null;
+  private isLast: bool = false;
   /** In CHUNKS, the length of the head; in BODY, that of head and body. */
   private expectedBytes: i32 = 0;
   /** Whether something has arrived since the idle timer was armed. */
@@ -89,10 +96,25 @@ export class HttpConnection extends TcpStream {
     if (this.socket !== null) this.becomeSocket();
   }
 
+  /** The peer takes more of the body. */
+  onWritable(): void {
+    const body = this.body;
+    if (body === null) return;
+    const buffer = this.loop.receiveBuffer;
+    const length = body.read(buffer, <i32>min<i64>(RECEIVE_BYTES, body.left));
+    // It is shorter than its head has said: nothing else would tell the peer.
+    if (length <= 0) return this.reset();
+    this.isActive = true;
+    body.left -= length;
+    if (this.write(buffer, length) < 0) return;
+    if (body.left == 0) this.finishBody();
+    else this.whenWritable();
+  }
+
   onTimer(): void {
     const socket = this.socket;
     if (socket !== null) return socket.expire();
-    if (this.isEnding || this.phase == Phase.IDLE) {
+    if (this.isEnding || this.phase == Phase.IDLE || this.phase == Phase.ANSWER) {
       const pending = this.pendingBytes;
       if (!this.isActive && pending == this.wasPending) return this.close();
       this.isActive = false;
@@ -118,6 +140,8 @@ export class HttpConnection extends TcpStream {
 
   onClose(errno: i32): void {
     this.input.free();
+    const body = this.body;
+    if (body !== null) body.close();
     const socket = this.socket;
     if (socket !== null) socket.detach();
   }
@@ -143,11 +167,10 @@ export class HttpConnection extends TcpStream {
     store<u8>(end, 0);
     const output = this.server.output;
     let at = data;
-    while (at < end) {
+    while (at < end && this.socket === null && this.body === null) {
       const used = this.answer(at, <i32>(end - at));
       if (used == 0) break;
       at += used;
-      if (this.socket !== null) break;
       if (output.length >= OUTPUT_BYTES) {
         this.sendOutput();
         if (this.isCongested || !this.accepts()) break;
@@ -225,11 +248,36 @@ export class HttpConnection extends TcpStream {
     if (request.saysUpgrade && this.upgrade(request)) return true;
     if (!response.isSent) server.onRequest(request, response);
     if (!response.isSent) response.text(500, 'no answer\n');
+    const body = response.takeBody();
+    if (body !== null) return this.beginBody(body, response.connection);
     if (this.phase != Phase.IDLE) this.becomeIdle();
     if (response.connection != Connection.CLOSE) return true;
     this.sendOutput();
     this.end();
     return false;
+  }
+
+  /** Begins to send a body, for which requests that follow have to wait: true, they may follow. */
+  private beginBody(body: HttpBody, connection: Connection): bool {
+    this.body = body;
+    this.isLast = connection == Connection.CLOSE;
+    this.phase = Phase.ANSWER;
+    this.loop.arm(this, this.server.idleTimeoutNs);
+    this.whenWritable();
+    this.pause();
+    return true;
+  }
+
+  /** All of the body is written: goes on with the requests behind it. */
+  private finishBody(): void {
+    const body = this.body;
+    if (body !== null) body.close();
+    this.body = null;
+    if (this.isLast) return this.end();
+    this.becomeIdle();
+    this.resume();
+    this.onDrain();
+    if (this.server.isDraining) this.drain(this.server);
   }
 
   /** Answers a request for a WebSocket, if there is one to be had; returns whether it is. */
@@ -347,18 +395,4 @@ export class HttpConnection extends TcpStream {
     if (this.accepts()) this.writeBuffer(output);
     else output.clear();
   }
-}
-
-/** What the answer to a request says about the connection. */
-function connectionAfter(request: HttpRequest): Connection {
-  if (!request.keepAlive) return Connection.CLOSE;
-  return request.minorVersion == 0 ? Connection.KEEP_ALIVE : Connection.DEFAULT;
-}
-
-function hasLineEnd(data: usize, length: i32): bool {
-  const end = data + length;
-  for (let at = data; at < end; at++) {
-    if (load<u8>(at) == LF) return true;
-  }
-  return false;
 }

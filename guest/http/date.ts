@@ -47,6 +47,13 @@ export class HttpDate extends Timer {
   }
 }
 
+/** A time in ns since 1970 as HTTP has it, for `Last-Modified`: 1970 itself if it is earlier. */
+export function httpDate(timeNs: i64): string {
+  const text = new StaticArray<u8>(DATE_BYTES);
+  writeDate(changetype<usize>(text), max<i64>(timeNs, 0) / NS_PER_S);
+  return String.UTF8.decodeUnsafe(changetype<usize>(text), DATE_BYTES);
+}
+
 /** Writes the date of a second since 1970 as HTTP has it: `DATE_BYTES` bytes. */
 export function writeDate(to: usize, seconds: i64): void {
   const days = seconds / SECONDS_PER_DAY;

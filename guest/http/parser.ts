@@ -70,6 +70,15 @@ export function parseHead(request: HttpRequest, at: usize, length: i32): i32 {
   return next == 0 ? 0 : <i32>(next - at);
 }
 
+/** Whether a line ends in these bytes: no head becomes whole without. */
+export function hasLineEnd(data: usize, length: i32): bool {
+  const end = data + length;
+  for (let at = data; at < end; at++) {
+    if (load<u8>(at) == LF) return true;
+  }
+  return false;
+}
+
 /** Notes what is wrong; 0 is the place to go on from, nowhere. */
 function refuse(request: HttpRequest, status: i32): usize {
   request.status = status;

@@ -1,8 +1,12 @@
 /** Answers: put together ahead of time, or for one request. */
 
 import { ByteBuffer } from '../bytes';
+import { HttpBody } from './body';
 import { DATE_BYTES, DateText } from './date';
+import { HttpRequest } from './request';
 
+/** A body up to this length is read at once, and leaves with its head. */
+const WHOLE_BYTES: i64 = 65536;
 const DEFAULT_TYPE = 'text/plain; charset=utf-8';
 
 /** What an answer says about the connection. */
@@ -11,6 +15,12 @@ export const enum Connection {
   DEFAULT,
   KEEP_ALIVE,
   CLOSE,
+}
+
+/** What the answer to a request says about the connection. */
+export function connectionAfter(request: HttpRequest): Connection {
+  if (!request.keepAlive) return Connection.CLOSE;
+  return request.minorVersion == 0 ? Connection.KEEP_ALIVE : Connection.DEFAULT;
 }
 
 /** An answer put together once, so that sending it is one copy of bytes. It is never freed. */
@@ -52,7 +62,10 @@ export class HttpPage {
   }
 }
 
-/** The answer to one request. Exactly one of `page`, `text` and `bytes` is called for each. */
+/**
+ * The answer to one request. Exactly one of `page`, `text`, `bytes`, `stream` and `head` is called
+ * for each.
+ */
 @unmanaged
 export class HttpResponse {
   /** Whether it has been given. */
@@ -60,6 +73,8 @@ export class HttpResponse {
   /** What becomes of the connection. */
   connection: Connection = Connection.DEFAULT;
 
+  /** What is still to be sent: pinned, as the collector does not look in here. */
+  private body: HttpBody | null = null;
   private withBody: bool = true;
   private output: ByteBuffer;
   private date: DateText;
@@ -113,6 +128,36 @@ export class HttpResponse {
   /** Answers with bytes. */
   bytes(status: i32, type: string, data: usize, length: i32): void {
     if (this.isSent) return;
+    this.head(status, type, length);
+    if (this.withBody) this.output.append(data, length);
+  }
+
+  /** Answers with `length` bytes of a body, however many: the peer sets the pace. */
+  stream(status: i32, type: string, length: i64, body: HttpBody): void {
+    if (this.isSent) return body.close();
+    const output = this.output;
+    const before = output.length;
+    this.head(status, type, length);
+    if (!this.withBody || length == 0) return body.close();
+    if (length > WHOLE_BYTES) {
+      body.left = length;
+      this.body = body;
+      __pin(changetype<usize>(body));
+      return;
+    }
+    const isWhole = appendBody(output, body, <i32>length);
+    body.close();
+    if (isWhole) return;
+    // Nothing of it has left yet.
+    output.truncate(before);
+    this.isSent = false;
+    this.headers.clear();
+    this.text(500, 'not readable\n');
+  }
+
+  /** Answers without the body that another request would get: 304. */
+  head(status: i32, type: string, length: i64): void {
+    if (this.isSent) return;
     this.isSent = true;
     const output = this.output;
     const before = output.length;
@@ -121,8 +166,27 @@ export class HttpResponse {
     output.append(this.headers.at, this.headers.length);
     appendConnection(output, this.connection);
     output.appendAscii('\r\n');
-    if (this.withBody) output.append(data, length);
   }
+
+  /** Hands over the body that is to be sent behind the head; null if the answer is whole. */
+  takeBody(): HttpBody | null {
+    const body = this.body;
+    if (body === null) return null;
+    this.body = null;
+    __unpin(changetype<usize>(body));
+    return body;
+  }
+}
+
+/** Appends a body; returns whether it was as long as it was said to be. */
+function appendBody(output: ByteBuffer, body: HttpBody, length: i32): bool {
+  while (length > 0) {
+    const read = body.read(output.reserve(length), length);
+    if (read <= 0) return false;
+    output.commit(read);
+    length -= read;
+  }
+  return true;
 }
 
 function appendConnection(output: ByteBuffer, connection: Connection): void {
@@ -131,7 +195,7 @@ function appendConnection(output: ByteBuffer, connection: Connection): void {
 }
 
 /** Appends a head without its empty line; returns where in it the date goes. */
-function appendHead(output: ByteBuffer, status: i32, type: string, bodyLength: i32): i32 {
+function appendHead(output: ByteBuffer, status: i32, type: string, bodyLength: i64): i32 {
   const before = output.length;
   output.appendAscii('HTTP/1.1 ');
   output.appendDecimal(status);
@@ -157,6 +221,8 @@ export function reasonOf(status: i32): string {
       return ' Created';
     case 204:
       return ' No Content';
+    case 206:
+      return ' Partial Content';
     case 301:
       return ' Moved Permanently';
     case 302:
@@ -179,6 +245,8 @@ export function reasonOf(status: i32): string {
       return ' Content Too Large';
     case 414:
       return ' URI Too Long';
+    case 416:
+      return ' Range Not Satisfiable';
     case 417:
       return ' Expectation Failed';
     case 426:

@@ -63,6 +63,7 @@ export abstract class TcpStream extends Handler {
   private isConnecting: bool = false;
   private isPaused: bool = false;
   private isHeldBack: bool = false;
+  private wantsWritable: bool = false;
   private hasEnded: bool = false;
 
   /** Takes over a connected, non-blocking descriptor; with none, call `connect`. */
@@ -91,6 +92,9 @@ export abstract class TcpStream extends Handler {
 
   /** Called when the outgoing buffer, having been above the high-water mark, is at the low one. */
   onDrain(): void {}
+
+  /** Called once for each `whenWritable`. */
+  onWritable(): void {}
 
   /** Called when `connect` has come to its end: with 0, or minus an errno. */
   onConnect(result: i32): void {}
@@ -149,6 +153,15 @@ export abstract class TcpStream extends Handler {
     const result = this.write(buffer.at, length);
     buffer.clear();
     return result;
+  }
+
+  /**
+   * Has `onWritable` called, once and in a turn to come, when all that was written is sent and the
+   * peer takes more. Who sends without end, a piece each time, leaves the others their turns.
+   */
+  whenWritable(): void {
+    this.wantsWritable = true;
+    this.updateInterest();
   }
 
   /** Reads nothing until `resume`. */
@@ -219,6 +232,14 @@ export abstract class TcpStream extends Handler {
     if (this.pendingBytes != 0) {
       this.flush();
       if (this.fd < 0) return;
+    }
+    if (this.wantsWritable && this.pendingBytes == 0 && (events & Events.OUT) != 0) {
+      this.wantsWritable = false;
+      this.onWritable();
+      if (this.fd < 0) return;
+      this.updateInterest();
+      // What stays writable is no new edge.
+      if (this.wantsWritable && this.loop.poller.edgeTriggered) this.loop.rearm(this);
     }
     if (this.interest & Events.IN) this.receive(events);
     else if (events & (Events.ERR | Events.HUP)) this.close(Errno.CONNRESET);
@@ -332,7 +353,7 @@ export abstract class TcpStream extends Handler {
 
   private updateInterest(): void {
     if (this.fd < 0 || this.isConnecting) return;
-    let interest = this.pendingBytes != 0 ? Events.OUT : 0;
+    let interest = this.pendingBytes != 0 || this.wantsWritable ? Events.OUT : 0;
     if (!this.isPaused && !this.isHeldBack && !this.hasEnded) interest |= Events.IN;
     if (this.loop.watch(this, interest) < 0) this.close(Errno.NOMEM);
   }

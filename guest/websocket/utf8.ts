@@ -1,4 +1,4 @@
-/** Whether bytes that come in pieces are UTF-8 (RFC 3629). */
+/** Whether bytes, which may come in pieces, are UTF-8 (RFC 3629). */
 
 /** A check that goes on from piece to piece, of one text at a time. */
 @unmanaged
@@ -54,4 +54,12 @@ export class Utf8Check {
     else if (byte == 0xf4) this.most = 0x8f;
     return true;
   }
+}
+
+/** Whether these bytes are a whole text: what is not, decoding makes into something else. */
+export function isUtf8(data: usize, length: i32): bool {
+  const check = new Utf8Check();
+  const isText = check.accept(data, length) && check.isComplete;
+  heap.free(changetype<usize>(check));
+  return isText;
 }

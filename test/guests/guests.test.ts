@@ -5,12 +5,26 @@ import createWabt from 'wabt';
 import { withFiles } from '../support/files.js';
 import { runGuest } from '../support/guest-here.js';
 
-const examples = ['chat', 'echo', 'http', 'kv', 'proxy'];
+const examples = ['chat', 'echo', 'http', 'kv', 'proxy', 'static'];
 
 /** The grants for the unix sockets that the unit tests make: one rule is one path. */
 function unixRules(paths: readonly string[]): string[] {
   const suffixes = ['lt', 'et', 'poll'].flatMap((poller) => [`-${poller}`, `-stream-${poller}`]);
   return paths.flatMap((path) => suffixes.map((suffix) => `unix:${path}${suffix}`));
+}
+
+/** What the directories hold that unit-files.ts is granted. */
+const GRANTED = {
+  'data/hello.txt': 'hello\n',
+  'data/inner/file.txt': 'file\n',
+  'other/else.txt': 'else\n',
+  'outside.txt': 'not to be seen\n',
+};
+
+/** One directory twice, and another one under a longer name (wasi-libc takes the longest). */
+function directories(files: string): string[] {
+  const grants = ['data::/data', 'other::/data/other', 'data::/readonly:ro'];
+  return grants.map((grant) => `--dir=${files}/${grant}`);
 }
 
 /** A built guest of the examples. */
@@ -23,13 +37,14 @@ const folder = new URL('as/', import.meta.url);
 const units = readdirSync(folder).filter((name) => /^unit-.*\.ts$/u.test(name));
 
 test.each(units)('%s', async (name) => {
-  await withFiles({}, async (files) => {
+  await withFiles(GRANTED, async (files) => {
     const wasm = `test/guests/as/build/${name.replace(/\.ts$/u, '.wasm')}`;
     const paths = [`${files}/a`, `${files}/b`];
     const net = ['tcp:127.0.0.1', 'udp:127.0.0.1', ...unixRules(paths)];
-    const grants = net.map((rule) => `--allow-net=${rule}`);
+    const grants = [...net.map((rule) => `--allow-net=${rule}`), ...directories(files)];
     const outcome = await runGuest(['--quiet', ...grants, wasm, ...paths]);
-    expect(outcome.stderr).toBe('');
+    // What the host denies it tells, as it should.
+    expect(outcome.stderr.replaceAll(/^sandpoll: denied: .*\n/gmu, '')).toBe('');
     expect(outcome.stdout).toMatch(/^\d+ checks\n$/u);
     expect(outcome.status).toBe(0);
   });

@@ -1,6 +1,8 @@
 /** The offsets that AssemblyScript gives the structs of guest memory, one line for each field. */
 
-import { exit, print } from 'sandpoll/guest';
+import { FileStat, exit, print } from 'sandpoll/guest';
+import { Dirent } from 'sandpoll/guest/fs/directory';
+import { Prestat } from 'sandpoll/guest/fs/path';
 
 @unmanaged
 class Iovec {
@@ -41,32 +43,6 @@ class Event {
   type: u8;
   nbytes: u64;
   flags: u16;
-}
-
-@unmanaged
-class Filestat {
-  dev: u64;
-  ino: u64;
-  filetype: u8;
-  nlink: u64;
-  size: u64;
-  atim: u64;
-  mtim: u64;
-  ctim: u64;
-}
-
-@unmanaged
-class Dirent {
-  next: u64;
-  ino: u64;
-  namlen: u32;
-  type: u8;
-}
-
-@unmanaged
-class Prestat {
-  tag: u8;
-  nameLen: u32;
 }
 
 @unmanaged
@@ -268,14 +244,14 @@ function preview1(): void {
 }
 
 function files(): void {
-  line('Filestat.dev', offsetof<Filestat>('dev'));
-  line('Filestat.ino', offsetof<Filestat>('ino'));
-  line('Filestat.filetype', offsetof<Filestat>('filetype'));
-  line('Filestat.nlink', offsetof<Filestat>('nlink'));
-  line('Filestat.size', offsetof<Filestat>('size'));
-  line('Filestat.atim', offsetof<Filestat>('atim'));
-  line('Filestat.mtim', offsetof<Filestat>('mtim'));
-  line('Filestat.ctim', offsetof<Filestat>('ctim'));
+  line('Filestat.dev', offsetof<FileStat>('dev'));
+  line('Filestat.ino', offsetof<FileStat>('ino'));
+  line('Filestat.filetype', offsetof<FileStat>('filetype'));
+  line('Filestat.nlink', offsetof<FileStat>('nlink'));
+  line('Filestat.size', offsetof<FileStat>('size'));
+  line('Filestat.atim', offsetof<FileStat>('atim'));
+  line('Filestat.mtim', offsetof<FileStat>('mtim'));
+  line('Filestat.ctim', offsetof<FileStat>('ctim'));
   line('Dirent.next', offsetof<Dirent>('next'));
   line('Dirent.ino', offsetof<Dirent>('ino'));
   line('Dirent.namlen', offsetof<Dirent>('namlen'));

@@ -1,9 +1,18 @@
 /** The HTTP parser, the decoder of chunks and the date. */
 
-import { ByteBuffer, HttpRequest, equalsAscii } from 'sandpoll/guest';
+import {
+  ByteBuffer,
+  HttpBody,
+  HttpRequest,
+  HttpResponse,
+  NS_PER_S,
+  equalsAscii,
+  httpDate,
+} from 'sandpoll/guest';
 import { ChunkDecoder } from 'sandpoll/guest/http/chunked';
-import { DATE_BYTES, writeDate } from 'sandpoll/guest/http/date';
+import { DATE_BYTES, DateText, writeDate } from 'sandpoll/guest/http/date';
 import { parseHead } from 'sandpoll/guest/http/parser';
+import { Connection } from 'sandpoll/guest/http/response';
 import { Dice, check, checkSame, checkText, finish } from './lib/check';
 
 const request = new HttpRequest();
@@ -189,6 +198,8 @@ function testDate(): void {
     'Thu, 29 Feb 2024 00:00:00 GMT',
     'a leap day',
   );
+  checkText(httpDate(784111777 * NS_PER_S + 5), 'Sun, 06 Nov 1994 08:49:37 GMT', 'as a text');
+  checkText(httpDate(-1), 'Thu, 01 Jan 1970 00:00:00 GMT', 'before 1970');
   const dice = new Dice();
   for (let i = 0; i < 1000; i++) {
     const seconds = <i64>dice.below(i32.MAX_VALUE) * 4;
@@ -196,6 +207,74 @@ function testDate(): void {
     const expected = new Date(seconds * 1000).toUTCString();
     checkText(String.UTF8.decodeUnsafe(at, DATE_BYTES), expected, 'as Date writes it');
   }
+}
+
+/** A body of `size` bytes that come seven at a time. */
+class Sevens extends HttpBody {
+  size: i32;
+  closed: i32 = 0;
+
+  constructor(size: i32) {
+    super();
+    this.size = size;
+  }
+
+  read(to: usize, length: i32): i32 {
+    const count = min(min(length, 7), this.size);
+    memory.fill(to, 0x37, count);
+    this.size -= count;
+    return count;
+  }
+
+  close(): void {
+    this.closed += 1;
+  }
+}
+
+function answer(response: HttpResponse, output: ByteBuffer, length: i64, body: HttpBody): string {
+  output.clear();
+  output.appendAscii('before,');
+  response.begin(Connection.DEFAULT, true);
+  response.stream(200, 'text/plain', length, body);
+  return String.UTF8.decodeUnsafe(output.at, output.length);
+}
+
+function testBodies(): void {
+  const output = new ByteBuffer();
+  const response = new HttpResponse(output, new DateText());
+  const whole = new Sevens(1000);
+  const text = answer(response, output, 20, whole);
+  check(text.startsWith('before,HTTP/1.1 200 OK\r\n'), 'a head behind others: ' + text);
+  check(text.endsWith('\r\nContent-Length: 20\r\n\r\n' + '7'.repeat(20)), 'with its body: ' + text);
+  checkSame(whole.closed, 1, 'which is closed');
+  const short = new Sevens(19);
+  const refusal = answer(response, output, 20, short);
+  check(refusal.startsWith('before,HTTP/1.1 500 '), 'a body that is too short: ' + refusal);
+  check(!refusal.includes('7777777'), 'of which nothing is sent');
+  checkSame(short.closed, 1, 'it is closed');
+  response.begin(Connection.DEFAULT, false);
+  response.stream(200, 'text/plain', 20, whole);
+  response.stream(200, 'text/plain', 20, whole);
+  checkSame(whole.closed, 3, 'closed without being read, and if there is an answer already');
+  check(response.takeBody() === null, 'nothing to be sent later');
+}
+
+/** The collector does not know of what a response keeps: enough garbage would replace it. */
+function testLongBody(): void {
+  const output = new ByteBuffer();
+  const response = new HttpResponse(output, new DateText());
+  const length: i64 = 5_000_000_000;
+  const head = answer(response, output, length, new Sevens(77));
+  check(head.endsWith('\r\nContent-Length: 5000000000\r\n\r\n'), 'a head alone: ' + head);
+  __collect();
+  for (let i = 0; i < 1000; i++) new Sevens(i);
+  __collect();
+  const body = response.takeBody();
+  check(body !== null, 'a body to be sent later');
+  if (body === null) return;
+  checkSame(body.left, length, 'and how long it is');
+  checkSame((body as Sevens).size, 77, 'is the one that was given');
+  check(response.takeBody() === null, 'once');
 }
 
 testFields();
@@ -206,4 +285,6 @@ testFraming();
 testChunks();
 testWrongChunks();
 testDate();
+testBodies();
+testLongBody();
 finish();
