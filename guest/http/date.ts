@@ -25,6 +25,7 @@ export class DateText {
 export class HttpDate extends Timer {
   readonly text: DateText = new DateText();
   private isCurrent: bool = false;
+  private isKept: bool = true;
   private loop: EventLoop;
 
   constructor(loop: EventLoop) {
@@ -38,8 +39,16 @@ export class HttpDate extends Timer {
     const nowNs = realtimeNs();
     writeDate(this.text.at, nowNs / NS_PER_S);
     this.text.version += 1;
+    if (!this.isKept) return;
     this.isCurrent = true;
     this.loop.arm(this, NS_PER_S - (nowNs % NS_PER_S));
+  }
+
+  /** From here on each answer has it put together anew: it keeps no loop going. */
+  release(): void {
+    this.isKept = false;
+    this.isCurrent = false;
+    this.loop.cancel(this);
   }
 
   onTimeout(): void {

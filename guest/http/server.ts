@@ -73,6 +73,7 @@ export abstract class HttpServer extends TcpListener {
     this.acceptAll();
     this.close();
     this.isDraining = true;
+    this.date.release();
     const loop = this.loop;
     for (let slot = 0; slot < loop.slotCount; slot++) {
       const handler = loop.handlerAt(slot);
