@@ -55,7 +55,7 @@ everyTree('a path that leads out', (tree) => {
   test.each([
     '/',
     '//',
-    '/etc/passwd',
+    '/nowhere/at/all',
     '..',
     '../',
     '../x',
@@ -64,7 +64,7 @@ everyTree('a path that leads out', (tree) => {
     './../x',
     'up/x',
     'up/x/',
-    'slash/etc/passwd',
+    'slash/nowhere/at/all',
     'itself/here',
     'itself/./here',
     'to-dir/../../x',

@@ -71,7 +71,7 @@ describe('B24: the right number, the wrong type', () => {
   const { NOTSOCK, INVAL, NOTCONN, NOTSUP, ACCES, SPIPE, AGAIN, DESTADDRREQ, PIPE, BADF, PERM } =
     Errno;
 
-  /** What each answers, in order, on: stdin, listener, stream, datagram, epoll, event, file, directory. */
+  /** What each answers on: stdin, listener, stream, datagram, epoll, event, file, directory. */
   const MATRIX: Readonly<Record<string, readonly number[]>> = {
     sock_accept: [NOTSOCK, AGAIN, INVAL, NOTSUP, NOTSOCK, NOTSOCK, NOTSOCK, NOTSOCK],
     sock_recv: [NOTSOCK, NOTCONN, 0, AGAIN, NOTSOCK, NOTSOCK, NOTSOCK, NOTSOCK],

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { EFD_NONBLOCK } from '#host/abi/epoll.js';
 import { Errno } from '#host/errno.js';
 
-import { type Call, type Driven, withDriven } from '../support/driven.js';
+import type { Call, Driven } from '../support/driven.js';
 import type { NamedRow, Shape } from '../support/driver.js';
 import {
   FILL_MARKERS,
@@ -19,6 +19,7 @@ import {
   withScene,
   writeInputs,
 } from '../support/scene.js';
+import { snapshot } from '../support/grounds.js';
 
 const OPTIONS = { args: ['guest', 'a'], env: { NAME: 'value' } };
 
@@ -100,8 +101,9 @@ function hostileCalls(scene: Scene, named: NamedRow): { call: Call; what: string
 
 describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s forms', (shape) => {
   test('B1–B4, B7, B8: outside memory is FAULT, writes nothing, opens nothing', async () => {
-    await withScene({ ...OPTIONS, shape }, async (driven, scene) => {
+    await withScene({ ...OPTIONS, shape }, async (driven, scene, folder) => {
       const lowest = await nextDescriptor(driven);
+      const onDisk = snapshot(folder);
       await driven.calls(FILL_MARKERS);
       const wrong: string[] = [];
       for (const named of pointerRows(shape)) {
@@ -116,6 +118,7 @@ describe.each<Shape>(['long', 'short'])('every import that takes pointers, %s fo
       }
       expect(wrong).toEqual([]);
       expect(await nextDescriptor(driven)).toBe(lowest);
+      expect(snapshot(folder)).toEqual(onDisk);
     });
   });
 

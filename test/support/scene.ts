@@ -336,11 +336,11 @@ export function withSceneFolder<T>(body: (folder: string) => Promise<T>): Promis
 /** `withDriven` of a guest for which the scene is set. */
 export function withScene(
   options: DrivenOptions,
-  body: (driven: Driven, scene: Scene) => Promise<void>,
+  body: (driven: Driven, scene: Scene, folder: string) => Promise<void>,
 ): Promise<void> {
   return withSceneFolder((folder) =>
     withDriven(sceneOptions(folder, options), async (driven) => {
-      await body(driven, await setScene(driven));
+      await body(driven, await setScene(driven), folder);
     }),
   );
 }

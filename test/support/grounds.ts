@@ -22,16 +22,10 @@ import { afterAll, beforeAll, expect } from 'vitest';
 import { Fstflags, Oflags } from '#host/abi/preview1.js';
 import { wasiName } from '#host/errno.js';
 
-import { leakedSince, openDescriptors } from '../support/descriptors.js';
-import {
-  type Call,
-  type Driven,
-  type DrivenOptions,
-  type Local,
-  startDriven,
-} from '../support/driven.js';
-import { PAGE_BYTES } from '../support/driver.js';
-import { FIRST, READ, WRITE } from '../support/paths.js';
+import { leakedSince, openDescriptors } from './descriptors.js';
+import { type Call, type Driven, type DrivenOptions, type Local, startDriven } from './driven.js';
+import { PAGE_BYTES } from './driver.js';
+import { FIRST, READ, WRITE } from './paths.js';
 
 /** Where the path lies that is tried, names that all calls need, and what they write. */
 export const PATH = PAGE_BYTES;
@@ -104,9 +98,23 @@ const CALLS = {
 export type Way = keyof typeof CALLS;
 export const WAYS = Object.keys(CALLS) as Way[];
 
+/**
+ * Those that only look: all that is ever tried on what is not these grounds, as a host that lets
+ * one pass is not to cost whoever runs the tests more than a failed test.
+ */
+export const LOOKS: readonly Way[] = [
+  'open to read',
+  'open for nothing',
+  'open as a directory',
+  'open unfollowed',
+  'stat',
+  'stat unfollowed',
+  'readlink',
+];
+
 /** The same answer for every way. */
-export function everyWay(answer: string): Record<string, string> {
-  return Object.fromEntries(WAYS.map((way) => [way, answer]));
+export function everyWay(answer: string, ways: readonly Way[] = WAYS): Record<string, string> {
+  return Object.fromEntries(ways.map((way) => [way, answer]));
 }
 
 /** Calls that write bytes to guest memory, from an address that is a multiple of 8. */
@@ -164,6 +172,10 @@ function furnish(inside: string, outside: string): void {
   for (const [name, target] of Object.entries(links)) symlinkSync(target, join(inside, name));
 }
 
+function expectSame(found: unknown, expected: unknown): void {
+  expect(found).toEqual(expected);
+}
+
 export class Grounds {
   readonly folder = mkdtempSync(join(tmpdir(), 'sandpoll-grounds-'));
   readonly inside = join(this.folder, 'inside');
@@ -180,8 +192,9 @@ export class Grounds {
     return this.#local.driven;
   }
 
-  get reports(): readonly string[] {
-    return this.#local?.reports ?? [];
+  /** What the guest was told that it is denied. */
+  get denials(): readonly string[] {
+    return this.#local?.reports.filter((line) => line.startsWith('denied')) ?? [];
   }
 
   async start(options: DrivenOptions): Promise<void> {
@@ -222,17 +235,19 @@ export class Grounds {
     return (await this.answers(path, [way], fd))[way];
   }
 
-  /** Opens a directory for as long as the guest lives. */
-  async directory(path: string): Promise<number> {
+  /** Runs `body` with a directory of the guest's, which has the lowest number that is free. */
+  async withDirectory(path: string, body: (fd: number) => Promise<void>): Promise<void> {
     const bytes = Buffer.from(path);
     await this.driven.write(PATH, bytes);
-    expect(await this.driven.call(...opening(DIRECTORY, 0)(FIRST, [PATH, bytes.length]))).toBe(0);
+    expectSame(await this.driven.call(...opening(DIRECTORY, 0)(FIRST, [PATH, bytes.length])), 0);
     const fd = await this.driven.u32(OUT);
-    expect(fd).toBe(this.#lowest++);
-    return fd;
+    expectSame(fd, this.#lowest++);
+    await body(fd);
+    expectSame(await this.driven.call('fd_close', fd), 0);
+    this.#lowest--;
   }
 
-  /** Closes what calls may have opened; a number that was left behind shows in `directory`. */
+  /** Closes what calls may have opened; a number that was left behind shows in `withDirectory`. */
   async #closeAll(count: number): Promise<void> {
     const numbers = Array.from({ length: count }, (_each, index) => this.#lowest + index);
     await this.driven.calls(numbers.map((fd): Call => ['fd_close', fd]));
@@ -242,12 +257,12 @@ export class Grounds {
   async unchanged(body: () => Promise<void>): Promise<void> {
     const [before, open] = [this.snapshot(), openDescriptors()];
     await body();
-    expect(this.snapshot()).toEqual(before);
-    expect(await leakedSince(open)).toEqual([]);
+    expectSame(this.snapshot(), before);
+    expectSame(await leakedSince(open), []);
   }
 }
 
-/** Grounds and a guest for all tests of a `describe`; nothing may be open then that was not before. */
+/** Grounds and a guest for all tests of a `describe`; nothing may stay open after them. */
 export function grounds(options: DrivenOptions = {}): () => Grounds {
   let open: ReturnType<typeof openDescriptors>;
   let current: Grounds;
