@@ -8,7 +8,7 @@ import { Client } from '../support/client.js';
 import { type Command, startCommand } from '../support/command.js';
 import { drainingGuest } from '../support/draining.js';
 import { withFiles } from '../support/files.js';
-import { readArguments } from '../support/guest-here.js';
+import { readArguments, startGuest } from '../support/guest-here.js';
 import { refusalOf } from '../support/refusal.js';
 import { ROOT } from '../support/sources.js';
 
@@ -59,21 +59,23 @@ const EXAMPLES = readdirSync(`${ROOT}examples/echo/build`)
   .filter((name) => /^echo-(lt|et|poll)\.wasm$/.test(name))
   .map((name) => `examples/echo/build/${name}`);
 
-test.each(EXAMPLES)(`%s runs with ${PROCESS}`, (wasm) =>
-  withServer(wasm, [], async (port) => {
-    const client = await Client.connect(port);
-    expect(await client.exchange('hello')).toBe('hello');
-    client.close();
-  }),
-);
+test.each(EXAMPLES)(`%s runs with ${PROCESS}`, async (wasm) => {
+  const guest = await startGuest(wasm, [PROCESS]);
+  const client = await Client.connect(guest.port);
+  expect(await client.exchange('hello')).toBe('hello');
+  client.close();
+  await guest.stop();
+  expect(guest.stderr).toContain('isolated in process');
+});
 
-test.each(['http', 'http-poll'])(`%s runs with ${PROCESS}`, (name) =>
-  withServer(`examples/http/build/${name}.wasm`, [], async (port) => {
-    const answer = await fetch(`http://127.0.0.1:${port}/`);
-    expect(answer.status).toBe(200);
-    await answer.arrayBuffer();
-  }),
-);
+test.each(['http', 'http-poll'])(`%s runs with ${PROCESS}`, async (name) => {
+  const guest = await startGuest(`examples/http/build/${name}.wasm`, [PROCESS]);
+  const answer = await fetch(`http://127.0.0.1:${guest.port}/`);
+  expect(answer.status).toBe(200);
+  await answer.arrayBuffer();
+  await guest.stop();
+  expect(guest.stderr).toContain('isolated in process');
+});
 
 test('workers run in processes of their own, and one that is killed ends all', () =>
   withServer('examples/echo/build/echo-lt.wasm', ['--workers', '2'], async (_port, command) => {

@@ -187,13 +187,21 @@ describe('--log-format=text', () => {
 describe('--log-level', () => {
   test.each([
     [['--log-level=warn'], false],
-    [['--quiet'], false],
     [['--quiet', '--log-level=debug'], true],
   ])('with %j the ready line is said: %j', async (options, said) => {
     const { stderr } = await sandpoll([...options, '--listen', '127.0.0.1:0', TELL], { cwd: ROOT });
     expect(stderr.includes('listening on')).toBe(said);
     // What guests print is not the host's to weigh.
     expect(stderr).toContain('said it all');
+  });
+
+  test.each([
+    [[], 'info'],
+    [['--quiet'], 'error'],
+    [['--log-level=warn'], 'warn'],
+    [['--quiet', '--log-level=debug'], 'debug'],
+  ])('with %j it is %s', (options, level) => {
+    expect(readArguments([...options, TELL]).log.level).toBe(level);
   });
 
   test.each([

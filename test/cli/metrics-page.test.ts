@@ -1,9 +1,9 @@
 /** The page at `/` of the metrics, as people use it: in a browser. */
 import { existsSync } from 'node:fs';
 
-import { type Page, chromium } from 'playwright-core';
+import { type Browser, type Page, chromium } from 'playwright-core';
 import { type MetricsSource, startMetrics } from 'sandpoll';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { type Metered, keepBusy, withMetered } from '../support/metered.js';
 import { ROOT } from '../support/sources.js';
@@ -12,14 +12,24 @@ const CHROMIUM = '/usr/bin/chromium';
 const ECHO = `${ROOT}examples/echo/build/echo-lt.wasm`;
 const NEEDS = `needs ${CHROMIUM}: apt-get install chromium`;
 
+const isMissing = !existsSync(CHROMIUM);
+let browser: Browser | undefined;
+
+beforeAll(async () => {
+  if (isMissing) return;
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+});
+
+afterAll(async () => browser?.close());
+
 /** Opens a page; whatever it complains of is collected. */
 async function withPage(
   url: string,
   body: (page: Page, complaints: readonly string[]) => Promise<void>,
 ): Promise<void> {
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+  const page = await browser?.newPage();
+  if (page === undefined) throw new Error('there is no browser');
   try {
-    const page = await browser.newPage();
     const complaints: string[] = [];
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());
@@ -28,7 +38,7 @@ async function withPage(
     await page.goto(url);
     await body(page, complaints);
   } finally {
-    await browser.close();
+    await page.close();
   }
 }
 
@@ -55,11 +65,11 @@ async function watched({ port, url }: Metered): Promise<void> {
   await traffic.stop();
 }
 
-test.skipIf(!existsSync(CHROMIUM))(`a guest that serves, live in a real browser (${NEEDS})`, () =>
+test.skipIf(isMissing)(`a guest that serves, live in a real browser (${NEEDS})`, () =>
   withMetered([ECHO], watched),
 );
 
-test.skipIf(!existsSync(CHROMIUM))(
+test.skipIf(isMissing)(
   `B98 a name is text, and an end of answers is said, in a real browser (${NEEDS})`,
   async () => {
     const name = '<img src=x onerror=alert(1)>"\\\n</script>';

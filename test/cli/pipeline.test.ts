@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { parsePipelineArguments } from '#host/cli/pipeline.js';
 import { Status } from '#host/cli/report.js';
@@ -202,7 +203,10 @@ test('a reload of what is kept running fails no request, and one to garbage is r
     const answers: string[] = [];
     const asking = new AbortController();
     const load = Array.from({ length: 8 }, async () => {
-      while (!asking.signal.aborted) answers.push(await askOnce(Number(port)));
+      while (!asking.signal.aborted) {
+        answers.push(await askOnce(Number(port)));
+        await pause(5);
+      }
     });
     for (let version = 2; version <= 4; version++) {
       writeFileSync(file, `${good}[[channel]]\nfrom = "process"\nto = "listener"\nx = 1\n`);

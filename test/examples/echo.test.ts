@@ -7,6 +7,9 @@ import { type GuestProcess, startGuestProcess } from '../support/guest-process.j
 
 const guests: (GuestHere | GuestProcess)[] = [];
 
+/** More than sockets, and a guest that kept it, have room for. */
+const MUCH = randomBytes(32 << 20);
+
 afterEach(async () => {
   await Promise.all(guests.splice(0).map(async (guest) => guest.stop()));
 });
@@ -71,12 +74,11 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
     const { port } = await start(variant, ['--max-memory', '2MiB']);
     const client = await Client.connect(port);
     client.socket.pause();
-    const bytes = randomBytes(32 << 20);
-    const sent = client.send(bytes);
+    const sent = client.send(MUCH);
     const other = await Client.connect(port);
     for (let i = 0; i < 1000; i++) expect(await other.exchange(`ping ${i}`)).toBe(`ping ${i}`);
     client.socket.resume();
-    expect(bytes.equals(await client.take(bytes.length))).toBe(true);
+    expect(MUCH.equals(await client.take(MUCH.length))).toBe(true);
     await sent;
     client.close();
     other.close();
@@ -90,7 +92,7 @@ describe.each(['echo-lt', 'echo-et', 'echo-poll'])('%s', (variant) => {
     const client = await Client.connect(guest.port);
     client.socket.pause();
     client.socket.on('error', () => {});
-    client.socket.write(randomBytes(32 << 20));
+    client.socket.write(MUCH);
     expect(await becomes(() => guest.countDescriptors() === before + 1, pulse)).toBe(true);
     for (let i = 0; i < 200; i++) await pulse.exchange('.');
     client.socket.resetAndDestroy();
@@ -171,9 +173,8 @@ describe.each(['echo-lt', 'echo-et'])('%s, told to stop', (variant) => {
     const guest = await start(variant);
     const pulse = await Client.connect(guest.port);
     const client = await Client.connect(guest.port);
-    const bytes = randomBytes(32 << 20);
     client.socket.pause();
-    client.send(bytes).catch(() => {});
+    client.send(MUCH).catch(() => {});
     for (let i = 0; i < 100; i++) await pulse.exchange('.');
     const ended = guest.stop();
     await pulse.takeAll();
@@ -181,7 +182,7 @@ describe.each(['echo-lt', 'echo-et'])('%s, told to stop', (variant) => {
     client.socket.resume();
     const answer = await client.takeAll();
     expect(answer.length).toBeGreaterThan(0);
-    expect(answer.equals(bytes.subarray(0, answer.length))).toBe(true);
+    expect(answer.equals(MUCH.subarray(0, answer.length))).toBe(true);
     client.close();
     expect(await ended).toBe(0);
   });

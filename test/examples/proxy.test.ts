@@ -10,6 +10,9 @@ import { type GuestProcess, startGuestProcess } from '../support/guest-process.j
 const guests: (GuestHere | GuestProcess)[] = [];
 const upstreams: Upstream[] = [];
 
+/** More than sockets, and a guest that kept it, have room for. */
+const MUCH = randomBytes(32 << 20);
+
 afterEach(async () => {
   await Promise.all(guests.splice(0).map(async (guest) => guest.stop()));
   await Promise.all(upstreams.splice(0).map(async (upstream) => upstream.close()));
@@ -199,8 +202,7 @@ describe.each(['proxy', 'proxy-et', 'proxy-poll'])('%s', (variant) => {
       const [slow, fast] =
         sleeper === 'client' ? [line.client, line.server] : [line.server, line.client];
       slow.socket.pause();
-      const bytes = randomBytes(32 << 20);
-      const sent = fast.send(bytes);
+      const sent = fast.send(MUCH);
       const other = await Client.connect(line.guest.port);
       const otherServer = await line.upstream.accept();
       for (let i = 0; i < 200; i++) {
@@ -212,7 +214,7 @@ describe.each(['proxy', 'proxy-et', 'proxy-poll'])('%s', (variant) => {
       await slow.send('meanwhile');
       expect((await fast.take(9)).toString()).toBe('meanwhile');
       slow.socket.resume();
-      expect(bytes.equals(await slow.take(bytes.length))).toBe(true);
+      expect(MUCH.equals(await slow.take(MUCH.length))).toBe(true);
       await sent;
     },
   );

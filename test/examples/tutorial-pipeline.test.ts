@@ -1,40 +1,58 @@
 /** The pipeline of the first tutorial: its own file, its own guests, real sockets. */
 import { createHash } from 'node:crypto';
 
-import type { Group, Pipeline } from '#host/index.js';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { type Group, type Pipeline, startPipeline } from '#host/index.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { Client } from '../support/client.js';
 import { leakedSince, openDescriptors } from '../support/descriptors.js';
 import { ports, readExample, withPipeline } from '../support/pipeline.js';
 
-let pipeline: Pipeline;
+/** A pipeline that serves. */
+interface Serving {
+  readonly group: Group;
+  readonly port: number;
+  /** Ends it: it must be there until now, have said nothing, and leave nothing behind. */
+  readonly finish: () => Promise<void>;
+}
 
-beforeAll(() => {
-  pipeline = readExample('examples/tutorial-pipeline/pipeline.toml');
-});
-
-/** Runs `body` with the pipeline, which must be there to its end, and leave nothing behind. */
-async function serve(
-  body: (port: number, group: Group) => Promise<void>,
-  changed: Pipeline = pipeline,
-): Promise<void> {
+async function startServing(served: Pipeline): Promise<Serving> {
   const before = openDescriptors();
   const reports: string[] = [];
-  await withPipeline(
-    changed,
-    async (group) => {
-      let outcome: unknown;
-      void group.ended.then((end) => (outcome = end));
-      const [port] = ports(group);
-      await body(port, group);
-      expect([outcome, reports]).toEqual([undefined, []]);
-      expect(group.signal('SIGTERM')).toBe(true);
-      expect(await group.ended).toEqual({ kind: 'exited', code: 0 });
-    },
-    { graceMs: 10_000, onReport: (line, name) => reports.push(`${name}: ${line}`) },
-  );
-  expect(await leakedSince(before)).toEqual([]);
+  const onReport = (line: string, name: string): void => void reports.push(`${name}: ${line}`);
+  const group = await startPipeline(served, { graceMs: 10_000, onReport });
+  let outcome: unknown;
+  void group.ended.then((end) => (outcome = end));
+  const [port] = ports(group);
+  const finish = async (): Promise<void> => {
+    expect([outcome, reports]).toEqual([undefined, []]);
+    expect(group.signal('SIGTERM')).toBe(true);
+    expect(await group.ended).toEqual({ kind: 'exited', code: 0 });
+    expect(await leakedSince(before)).toEqual([]);
+  };
+  return { group, port, finish };
+}
+
+/** The pipeline as its file has it, for all tests that need no other. */
+let pipeline: Pipeline;
+let shared: Serving;
+
+beforeAll(async () => {
+  pipeline = readExample('examples/tutorial-pipeline/pipeline.toml');
+  shared = await startServing(pipeline);
+});
+
+afterAll(async () => shared.group.stop());
+
+/** Runs `body` with another pipeline. */
+async function serve(body: (port: number) => Promise<void>, other: Pipeline): Promise<void> {
+  const { group, port, finish } = await startServing(other);
+  try {
+    await body(port);
+    await finish();
+  } finally {
+    await group.stop();
+  }
 }
 
 /** The pipeline with other options for some roles. */
@@ -75,60 +93,58 @@ async function ask(client: Client, request: string, rounds = 1): Promise<void> {
 }
 
 describe('a request', () => {
-  test('is parsed, brought into one form, and hashed', () =>
-    serve(async (port) => {
-      const client = await Client.connect(port);
-      await ask(client, 'b=2&A=1&b=1&c');
-      for (const length of [40, 55, 56, 63, 64, 65, 119, 120, 4000]) {
-        await ask(client, `x=${'y'.repeat(length)}`);
-      }
-      await client.send('=1\r\na=1&&b\n\nok=1\r\n');
-      const expected =
-        'error: field 1 has no name\nerror: field 2 has no name\nerror: field 1 has no name\n' +
-        answer('ok=1');
-      expect((await client.take(expected.length)).toString()).toBe(expected);
-      const many = `${Array.from({ length: 129 }, (_, i) => `f${i}`).join('&')}\n`;
-      await client.send(many);
-      expect((await client.take(28)).toString()).toBe('error: field 129 is too much');
-      client.close();
-    }));
+  test('is parsed, brought into one form, and hashed', async () => {
+    const { port } = shared;
+    const client = await Client.connect(port);
+    await ask(client, 'b=2&A=1&b=1&c');
+    for (const length of [40, 55, 56, 63, 64, 65, 119, 120, 4000]) {
+      await ask(client, `x=${'y'.repeat(length)}`);
+    }
+    await client.send('=1\r\na=1&&b\n\nok=1\r\n');
+    const expected =
+      'error: field 1 has no name\nerror: field 2 has no name\nerror: field 1 has no name\n' +
+      answer('ok=1');
+    expect((await client.take(expected.length)).toString()).toBe(expected);
+    const many = `${Array.from({ length: 129 }, (_, i) => `f${i}`).join('&')}\n`;
+    await client.send(many);
+    expect((await client.take(28)).toString()).toBe('error: field 129 is too much');
+    client.close();
+  });
 
-  test('may come in any pieces', () =>
-    serve(async (port) => {
-      const client = await Client.connect(port);
-      const requests = [requestOf(3, 5), requestOf(4, 6)];
-      for (const byte of requests.map((each) => `${each}\n`).join('')) await client.send(byte);
-      const expected = requests.map((each) => answer(each)).join('');
-      expect((await client.take(expected.length)).toString()).toBe(expected);
-      client.close();
-    }));
+  test('may come in any pieces', async () => {
+    const { port } = shared;
+    const client = await Client.connect(port);
+    const requests = [requestOf(3, 5), requestOf(4, 6)];
+    for (const byte of requests.map((each) => `${each}\n`).join('')) await client.send(byte);
+    const expected = requests.map((each) => answer(each)).join('');
+    expect((await client.take(expected.length)).toString()).toBe(expected);
+    client.close();
+  });
 
-  test('of more than 4096 bytes is refused, after the answers to those before it', () =>
-    serve(async (port) => {
-      const client = await Client.connect(port);
-      await client.send(`first=1\n${'x'.repeat(5000)}`);
-      const all = (await client.takeAll()).toString();
-      expect(all).toBe(`${answer('first=1')}error: a line of more than 4096 bytes\n`);
-      client.close();
-    }));
+  test('of more than 4096 bytes is refused, after the answers to those before it', async () => {
+    const { port } = shared;
+    const client = await Client.connect(port);
+    await client.send(`first=1\n${'x'.repeat(5000)}`);
+    const all = (await client.takeAll()).toString();
+    expect(all).toBe(`${answer('first=1')}error: a line of more than 4096 bytes\n`);
+    client.close();
+  });
 });
 
 describe('answers come in the order of the requests', () => {
-  test('on many connections at once, each with many requests under way', () =>
-    serve(async (port) => {
-      const clients = await Promise.all(
-        Array.from({ length: 60 }, async () => Client.connect(port)),
-      );
-      const served = clients.map(async (client, number) => {
-        const requests = Array.from({ length: 300 }, (_, index) => requestOf(number, index));
-        const expected = requests.map((each) => answer(each)).join('');
-        const sent = client.send(requests.map((each) => `${each}\n`).join(''));
-        expect((await client.take(expected.length)).toString()).toBe(expected);
-        await sent;
-        client.close();
-      });
-      await Promise.all(served);
-    }));
+  test('on many connections at once, each with many requests under way', async () => {
+    const { port } = shared;
+    const clients = await Promise.all(Array.from({ length: 60 }, async () => Client.connect(port)));
+    const served = clients.map(async (client, number) => {
+      const requests = Array.from({ length: 300 }, (_, index) => requestOf(number, index));
+      const expected = requests.map((each) => answer(each)).join('');
+      const sent = client.send(requests.map((each) => `${each}\n`).join(''));
+      expect((await client.take(expected.length)).toString()).toBe(expected);
+      await sent;
+      client.close();
+    });
+    await Promise.all(served);
+  });
 
   test('although the processing guests are slower with some than with others', () =>
     serve(async (port) => {
@@ -142,15 +158,15 @@ describe('answers come in the order of the requests', () => {
       client.close();
     }, slow(20)));
 
-  test('also to a client that has ended its side', () =>
-    serve(async (port) => {
-      const client = await Client.connect(port);
-      const requests = Array.from({ length: 500 }, (_, index) => requestOf(9, index));
-      client.socket.end(requests.map((each) => `${each}\n`).join(''));
-      const expected = requests.map((each) => answer(each)).join('');
-      expect((await client.takeAll()).toString()).toBe(expected);
-      client.close();
-    }));
+  test('also to a client that has ended its side', async () => {
+    const { port } = shared;
+    const client = await Client.connect(port);
+    const requests = Array.from({ length: 500 }, (_, index) => requestOf(9, index));
+    client.socket.end(requests.map((each) => `${each}\n`).join(''));
+    const expected = requests.map((each) => answer(each)).join('');
+    expect((await client.takeAll()).toString()).toBe(expected);
+    client.close();
+  });
 });
 
 describe('a client', () => {
@@ -245,6 +261,11 @@ describe('a client', () => {
       pulse.close();
       other.close();
     }, slow(100)));
+});
+
+test('the pipeline that served leaves with 0, and leaves nothing behind', async () => {
+  await shared.finish();
+  expect(await shared.group.ended).toEqual({ kind: 'exited', code: 0 });
 });
 
 test('at SIGTERM what has arrived is answered, then all leave with 0', () =>

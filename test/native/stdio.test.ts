@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -7,9 +7,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { openNativeKernel } from '#host/kernel/native.js';
 
-import { EAGAIN, EBADF, EPIPE } from './sockets.js';
+import { EAGAIN, EBADF, EINVAL, EPIPE } from './sockets.js';
 import { ADDON } from './threads.js';
 
+const [ENOENT, ENXIO, ENAMETOOLONG] = [-2, -6, -36];
 const kernel = openNativeKernel();
 const directory = mkdtempSync(path.join(tmpdir(), 'sandpoll-'));
 const at = (name: string) => path.join(directory, name);
@@ -56,6 +57,25 @@ function inShell(line: string, body: string): unknown {
 test('only 0, 1 and 2 are stdio', () => {
   expect(kernel.stdio(3)).toBe(EBADF);
   expect(kernel.stdio(-1)).toBe(EBADF);
+});
+
+test('a file is opened by the host’s own path, never to be waited for; no odd path is', () => {
+  const open = (file: string, flags: number) => kernel.openFile(Buffer.from(file), flags);
+  expect(open('', constants.O_RDONLY)).toBe(ENOENT);
+  expect(open('/dev/null\0', constants.O_RDONLY)).toBe(EINVAL);
+  expect(open(`/${'x'.repeat(4095)}`, constants.O_RDONLY)).toBe(ENAMETOOLONG);
+  expect(open(at('none'), constants.O_RDONLY)).toBe(ENOENT);
+  // Nobody reads the FIFO; and nobody writes to it.
+  expect(open(at('go'), constants.O_WRONLY)).toBe(ENXIO);
+  const reader = open(at('go'), constants.O_RDONLY);
+  const writer = open(at('go'), constants.O_WRONLY);
+  expect(kernel.read(reader, new Uint8Array(1), 0, 1)).toBe(EAGAIN);
+  for (const handle of [reader, writer]) expect(kernel.close(handle)).toBe(0);
+  const file = open(at('new'), constants.O_WRONLY | constants.O_CREAT);
+  expect(kernel.write(file, Buffer.from('text'), 0, 4)).toBe(4);
+  expect(kernel.close(file)).toBe(0);
+  expect(readFileSync(at('new'), 'utf8')).toBe('text');
+  expect(statSync(at('new')).mode & 0o777).toBe(0o666 & ~process.umask());
 });
 
 test('B34 an empty pipe is EAGAIN and can be waited for; its own flags stay as they were', () => {

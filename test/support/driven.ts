@@ -4,10 +4,12 @@ import { type Socket, connect } from 'node:net';
 import {
   type ChannelEnd,
   type DirGrant,
+  type GuestModule,
   type NetGrants,
   type Stdio,
   DEFAULT_LIMITS,
   NO_GRANTS,
+  loadModule,
   parseListen,
   parseNetRule,
 } from '#host/index.js';
@@ -218,14 +220,31 @@ export interface Local {
   readonly reported: () => Promise<string>;
 }
 
+/** Drivers that were compiled, by what makes them different: it takes longer than an exchange. */
+const compiled = new Map<string, Promise<GuestModule>>();
+
+function loadDriver(
+  shape: Shape,
+  memory: string,
+  listener: number,
+  limits: Limits,
+): Promise<GuestModule> {
+  const key = JSON.stringify([shape, memory, listener, limits]);
+  const bytes = driverModule(shape, memory, listener);
+  const module = compiled.get(key) ?? loadModule(bytes, 'driver.wasm', { limits });
+  compiled.set(key, module);
+  return module;
+}
+
 /** Starts a driver guest; the caller ends it. */
 export async function startDriven(options: DrivenOptions = {}): Promise<Local> {
   const { shape = 'long', memory = '3', dirs = [], args = [], env = {} } = options;
   const listener = LISTENER + dirs.length;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const reports: string[] = [];
   let heard = (_line: string): void => {};
   const guest = await startGuest({
-    bytes: driverModule(shape, memory, listener),
+    bytes: await loadDriver(shape, memory, listener, limits),
     name: 'driver.wasm',
     listen: [parseListen('127.0.0.1:0')],
     metered: options.metered ?? false,
@@ -239,7 +258,7 @@ export async function startDriven(options: DrivenOptions = {}): Promise<Local> {
       env,
       net: options.net ?? NO_GRANTS.net,
       resolve: options.resolve ?? NO_GRANTS.resolve,
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      limits,
     },
     onReport: (line) => {
       reports.push(line);

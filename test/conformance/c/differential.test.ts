@@ -12,7 +12,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { withFiles } from '../../support/files.js';
-import { compile, runAsGuest, runNatively } from './programs.js';
+import { compile, runByCommand, runNatively } from './programs.js';
 
 const RUNS_BY_DEFAULT = 2000;
 const RUNS = Number(process.env['SANDPOLL_DIFFERENTIAL_RUNS'] ?? RUNS_BY_DEFAULT);
@@ -118,7 +118,7 @@ async function withHarness(body: (compare: Compare) => Promise<void>): Promise<v
       writeFileSync(input, inputOf(scripts));
       const outputs = [
         runNatively(command, input, timeoutMs),
-        runAsGuest('differential', input, timeoutMs),
+        runByCommand('differential', input, timeoutMs),
       ];
       const [native, guest] = (await Promise.all(outputs)).map((output) => output.split('end\n'));
       return scripts.map((_script, index) => [native?.[index] ?? '', guest?.[index] ?? '']);

@@ -3,11 +3,15 @@
  * lie beside their sources; `node guest/c/build-guests.mjs` makes them.
  */
 import { execFile, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 
+import { startGuest } from '#host/index.js';
+
 import { MAIN } from '../../support/cli.js';
+import { readArguments } from '../../support/guest-here.js';
 import { ROOT } from '../../support/sources.js';
 
 export const FOLDER = `${ROOT}test/conformance/c/`;
@@ -68,8 +72,30 @@ export function guestCommand(name: string): [command: string, ...args: string[]]
   return [process.execPath, MAIN, 'run', '--quiet', ...GRANTS, `${FOLDER}${name}.wasm`];
 }
 
-/** What the guest of that name says in at most `timeoutMs`. */
-export function runAsGuest(name: string, input: string, timeoutMs = PATIENCE_MS): Promise<string> {
+/** What the guest of that name says in at most `timeoutMs`, in a process that it may crash. */
+export function runByCommand(
+  name: string,
+  input: string,
+  timeoutMs = PATIENCE_MS,
+): Promise<string> {
   const [command, ...args] = guestCommand(name);
   return outputOf(command, args, input, timeoutMs);
+}
+
+/** What the guest of that name says, run in this process. */
+export async function runAsGuest(name: string, input: string): Promise<string> {
+  const file = `${FOLDER}${name}.wasm`;
+  const stdout = new PassThrough();
+  const guest = await startGuest({
+    ...readArguments([...GRANTS, file]),
+    bytes: readFileSync(file),
+    name,
+    timeoutMs: PATIENCE_MS,
+    stdio: { stdin: { file: input }, stdout },
+  });
+  const said = text(stdout);
+  const outcome = await guest.ended;
+  stdout.end();
+  if (outcome.kind === 'exited' && outcome.code === 0) return said;
+  throw new Error(`${name}: ${JSON.stringify(outcome)}, after ${(await said).slice(-2000)}`);
 }
