@@ -17,7 +17,7 @@ import { openNativeKernel } from './kernel/native.js';
 import { type SharedListener, listenerEnvironment } from './listeners.js';
 import type { Output } from './output.js';
 import { FORWARDED_SIGNALS, type GuestSignal } from './signals.js';
-import { refillThreads, takeThread } from './thread.js';
+import { refillThreads, takeThread } from './guest/thread.js';
 import type { TraceGroup } from './trace-groups.js';
 import type { Outcome } from './trap.js';
 import { spawnsThreads } from './wasm/threads.js';

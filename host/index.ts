@@ -62,7 +62,7 @@ export type {
   ServiceState,
 } from './serve/service.js';
 export type { GuestSignal } from './signals.js';
-export { KEPT_MAX, keepThreads } from './thread.js';
+export { KEPT_MAX, keepThreads } from './guest/thread.js';
 export { TRACE_GROUPS, type TraceGroup } from './trace-groups.js';
 export { LinkError } from './link-error.js';
 export { mapFrames } from './source-map.js';

@@ -8,7 +8,7 @@ import { sharedStdio } from './guest/stdio.js';
 import { openNativeKernel } from './kernel/native.js';
 import { type Group, groupOf } from './group.js';
 import { type SharedListener, releaseListener, shareListener } from './listeners.js';
-import { takeThread } from './thread.js';
+import { takeThread } from './guest/thread.js';
 import { usageError } from './usage.js';
 
 /**

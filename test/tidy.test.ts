@@ -22,7 +22,7 @@ const FLOORS = [
   ['pipeline', 'workers'],
   ['group', 'child'],
   ['guest', 'inspect'],
-  ['isolate', 'worker', 'thread', 'channels', 'listeners', 'source-map', 'output'],
+  ['isolate', 'worker', 'channels', 'listeners', 'source-map', 'output'],
   ['link'],
   ['imports', 'wasm'],
   ['sandbox'],

@@ -76,4 +76,8 @@ if (setup === null) {
   process.exit(2);
 }
 const channel = begin(setup);
-void import('./program.js').then(({ main }) => main(channel, { by, without }));
+const { main } = require('../process/program.cjs') as typeof import(
+  './program.js',
+  { with: { 'resolution-mode': 'import' } }
+);
+void main(channel, { by, without });

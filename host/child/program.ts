@@ -199,7 +199,10 @@ function serve(supervisor: Supervisor, guest: Guest, metered: boolean): (message
 /** Runs the one guest that the supervisor at the other end of `channel` will name. */
 export async function main(channel: Handle, confined: Confined): Promise<void> {
   const supervisor = new Supervisor(channel);
-  const thread = new Worker(new URL('./thread.js', import.meta.url), { env: {}, execArgv: [] });
+  const thread = new Worker(new URL('../process/thread.cjs', import.meta.url), {
+    env: {},
+    execArgv: [],
+  });
   const loaded = once(thread, 'message');
   let take: ((message: ToChild) => void) | undefined;
   let waiting: ChildStart | undefined;

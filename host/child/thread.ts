@@ -7,9 +7,8 @@ import { parentPort } from 'node:worker_threads';
 import { openNativeKernel } from '../kernel/native.js';
 
 openNativeKernel();
-await Promise.all([
+void Promise.all([
   import('../imports/count.js'),
   import('../imports/trace.js'),
   import('../worker.js'),
-]);
-parentPort?.postMessage({ kind: 'loaded' });
+]).then(() => parentPort?.postMessage({ kind: 'loaded' }));

@@ -25,7 +25,11 @@ const thread =
     : new Worker(`${__dirname}/../thread/worker.cjs`, {
         env: {},
         execArgv: [],
-        // As in thread.ts.
+        // As in guest/thread.ts.
         resourceLimits: { maxYoungGenerationSizeMb: 1 },
       });
-void import('./program.js').then(({ main }) => main(argv, thread));
+const { main } = require('../command/program.cjs') as typeof import(
+  './program.js',
+  { with: { 'resolution-mode': 'import' } }
+);
+void main(argv, thread);

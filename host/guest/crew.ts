@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 
 import type { Limits } from '../grants.js';
-import { startThread } from '../thread.js';
+import { startThread } from './thread.js';
 import { LEAVE, THREADS_MAX, type ThreadStart, threadSlotsBytes } from '../threads.js';
 import { usageError } from '../usage.js';
 import { PAGE_BYTES } from '../wasm/admit.js';

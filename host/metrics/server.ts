@@ -41,7 +41,7 @@ const SCRIPT = 'text/javascript; charset=utf-8';
 const SCRIPTS = new Set(['columns.js', 'page.js', 'plot.js', 'rates.js', 'scrape.js']);
 
 function script(name: string): Answer {
-  const body = readFileSync(new URL(`view/${name}`, import.meta.url), 'utf8');
+  const body = readFileSync(new URL(`../metrics/view/${name}`, import.meta.url), 'utf8');
   return { status: 200, type: SCRIPT, body };
 }
 

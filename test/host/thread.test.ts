@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, expect, test } from 'vitest';
 
 import { KEPT_MAX, keepThreads } from '#host/index.js';
-import { refillThreads, takeThread } from '#host/thread.js';
+import { refillThreads, takeThread } from '#host/guest/thread.js';
 
 afterEach(() => keepThreads(0));
 

@@ -19,7 +19,7 @@ let kept = 0;
 
 export function startThread(): Worker {
   // One file that has all of `worker.js` (`host/bundle.mjs`): it loads in half the time.
-  const worker = new URL('./thread/worker.cjs', import.meta.url);
+  const worker = new URL('../thread/worker.cjs', import.meta.url);
   return new Worker(worker, { env: {}, execArgv: [], resourceLimits });
 }
 
