@@ -1,5 +1,5 @@
 /** `--metrics` of the command: where it is served, and what is true of a guest that serves. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import { sandpoll } from '../support/cli.js';
 import { Client } from '../support/client.js';
@@ -18,10 +18,14 @@ test('an echo guest: what goes in comes out, and is counted', async () => {
   await withMetered([ECHO], async ({ port, scrape }) => {
     const client = await Client.connect(port);
     for (let i = 0; i < 10; i++) expect(await client.exchange('0123456789')).toBe('0123456789');
-    const families = await scrape();
     const of = { guest: 'echo-lt.wasm', role: 'echo-lt.wasm' };
+    // A send is counted once it is made: who hears the answer may be sooner.
+    const families = await vi.waitFor(async () => {
+      const scraped = await scrape();
+      expect(sampleOf(scraped, 'sandpoll_sent_bytes_total', of)).toBe(100);
+      return scraped;
+    });
     expect(sampleOf(families, 'sandpoll_received_bytes_total', of)).toBe(100);
-    expect(sampleOf(families, 'sandpoll_sent_bytes_total', of)).toBe(100);
     expect(sampleOf(families, 'sandpoll_connections_open', of)).toBe(1);
     expect(sampleOf(families, 'sandpoll_connections_accepted_total', of)).toBe(1);
     expect(sampleOf(families, 'sandpoll_calls_total', { ...of, function: 'sock_send' })).toBe(10);
