@@ -9,6 +9,7 @@ import { MAIN } from './support/cli.js';
 import { Client } from './support/client.js';
 import { withFiles } from './support/files.js';
 import { ROOT } from './support/sources.js';
+import { SKIPPED, STRACE_WORKS } from './support/strace.js';
 
 const REQUESTS = 50;
 const REQUEST = 'x'.repeat(64);
@@ -16,9 +17,6 @@ const REQUEST = 'x'.repeat(64);
 /** What a server has to do with sockets. What a language's runtime does besides is not listed. */
 const TRACED =
   'trace=%network,read,write,close,epoll_create1,epoll_ctl,epoll_wait,epoll_pwait,epoll_pwait2';
-
-const STRACE_WORKS = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
-const SKIPPED = STRACE_WORKS ? '' : ' (skipped: strace is not installed, or may not trace)';
 
 /** The calls of a line of `strace -f`: the thread, and the name in one spelling. */
 function parseLine(line: string): { thread: string; name: string }[] {

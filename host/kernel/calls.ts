@@ -113,7 +113,7 @@ export const KERNEL_CALLS = {
     length: 'number',
   },
   readlinkat: { ...path, room: 'number', roomBytes: 'number' },
-  getdents64: path,
+  getdents64: { ...path, cookieLo: 'number', cookieHi: 'number' },
   lseek: { handle: 'handle', ...position, whence: 'number', bytes: 'bytes', at: 'number' },
   preadv: { handle: 'handle', ...vector, ...position },
   pwritev: { handle: 'handle', ...vector, ...position },

@@ -100,8 +100,19 @@ export interface Files {
     room: number,
     roomBytes: number,
   ): Result;
-  /** `getdents64(2)`: whole `struct linux_dirent64` records; bytes written, 0 at the end. */
-  getdents64(directory: Handle, bytes: Bytes, offset: number, length: number): Result;
+  /**
+   * `getdents64(2)` from a cookie on (`d_off` as two u32, 0 for the begin), whatever position
+   * others have left: whole `struct linux_dirent64` records. Bytes written; 0 at the end, and for a
+   * cookie that no entry can have.
+   */
+  getdents64(
+    directory: Handle,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    cookieLo: number,
+    cookieHi: number,
+  ): Result;
   /** `lseek(2)`, the offset as two u32; the position then is written at `at`, a u64. */
   lseek(
     handle: Handle,

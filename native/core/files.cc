@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <iterator>
 
 #include "abi.h"
 #include "gather.h"
@@ -207,11 +208,18 @@ int Kernel::readlinkat(Handle directory, Bytes bytes, int64_t offset, int64_t le
                                           reinterpret_cast<char*>(bytes.data + room), most));
 }
 
-int Kernel::getdents64(Handle directory, Bytes bytes, int64_t offset, int64_t length) {
+int Kernel::getdents64(Handle directory, Bytes bytes, int64_t offset, int64_t length,
+                       uint32_t cookie_lo, uint32_t cookie_hi) {
   if (!bytes.holds(offset, length)) return -EFAULT;
   Pin pin(handles_, directory);
   if (!pin) return -EBADF;
   const unsigned most = length < kMost ? static_cast<unsigned>(length) : kMost;
+  // Linux has one position for all who list it, and moves it by a call of its own.
+  std::lock_guard<std::mutex> lock(positions_[directory % std::size(positions_)]);
+  const int64_t position = sys_.lseek(pin.fd(), joined(cookie_lo, cookie_hi), SEEK_SET);
+  // No entry can have such a cookie: none comes after it.
+  if (position == -EINVAL) return 0;
+  if (position < 0) return static_cast<int>(position);
   return static_cast<int>(sys_.getdents64(pin.fd(), bytes.data + offset, most));
 }
 
@@ -226,27 +234,25 @@ int Kernel::lseek(Handle handle, uint32_t offset_lo, uint32_t offset_hi, int32_t
   return 0;
 }
 
-/** What is more than its descriptor has no positions, whatever the descriptor has. */
-int Kernel::preadv(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
-                   uint32_t offset_hi) {
+int Kernel::transfer_at(decltype(Syscalls::preadv) transfer, Handle handle, Bytes bytes, Iovs iovs,
+                        int64_t count, int64_t offset) {
   Gathered gathered;
   if (const int error = gathered.load(bytes, iovs, count)) return error;
   Pin pin(handles_, handle);
   if (!pin) return -EBADF;
+  // What is more than its descriptor has no positions, whatever the descriptor has.
   if (pin.is_special()) return -ESPIPE;
-  return static_cast<int>(
-      sys_.preadv(pin.fd(), gathered.iovs, static_cast<int>(count), joined(offset_lo, offset_hi)));
+  return static_cast<int>(transfer(pin.fd(), gathered.iovs, static_cast<int>(count), offset));
+}
+
+int Kernel::preadv(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
+                   uint32_t offset_hi) {
+  return transfer_at(sys_.preadv, handle, bytes, iovs, count, joined(offset_lo, offset_hi));
 }
 
 int Kernel::pwritev(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
                     uint32_t offset_hi) {
-  Gathered gathered;
-  if (const int error = gathered.load(bytes, iovs, count)) return error;
-  Pin pin(handles_, handle);
-  if (!pin) return -EBADF;
-  if (pin.is_special()) return -ESPIPE;
-  return static_cast<int>(
-      sys_.pwritev(pin.fd(), gathered.iovs, static_cast<int>(count), joined(offset_lo, offset_hi)));
+  return transfer_at(sys_.pwritev, handle, bytes, iovs, count, joined(offset_lo, offset_hi));
 }
 
 int Kernel::ftruncate(Handle handle, uint32_t size_lo, uint32_t size_hi) {

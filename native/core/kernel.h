@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "handles.h"
 #include "sessions.h"
@@ -134,7 +135,8 @@ class Kernel {
                 int64_t offset, int64_t length);
   int readlinkat(Handle directory, Bytes bytes, int64_t offset, int64_t length, int64_t room,
                  int64_t room_bytes);
-  int getdents64(Handle directory, Bytes bytes, int64_t offset, int64_t length);
+  int getdents64(Handle directory, Bytes bytes, int64_t offset, int64_t length,
+                 uint32_t cookie_lo, uint32_t cookie_hi);
   int lseek(Handle handle, uint32_t offset_lo, uint32_t offset_hi, int32_t whence, Bytes bytes,
             int64_t at);
   int preadv(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
@@ -176,6 +178,8 @@ class Kernel {
   long read_signals(const Pin& pin, const ::iovec* iovs, size_t count);
   long read_shared(const Pin& pin, void* buffer, size_t length);
   long write_shared(const Pin& pin, const void* buffer, size_t length);
+  int transfer_at(decltype(Syscalls::preadv) transfer, Handle handle, Bytes bytes, Iovs iovs,
+                  int64_t count, int64_t offset);
   bool is_ready(int fd, short events);
   timespec deadline_after(int64_t seconds, int64_t nanoseconds);
   timespec left_until(const timespec& deadline);
@@ -184,6 +188,8 @@ class Kernel {
   /** Outlives the handles: signal descriptors take their leave of it. */
   Sessions sessions_;
   HandleTable handles_;
+  /** One by the handle's low bits: who lists a directory has its position to itself meanwhile. */
+  std::mutex positions_[64];
 };
 
 }  // namespace sandpoll

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../core/abi.h"
@@ -38,6 +39,7 @@ struct Fake {
   uint64_t mode = 0;
   int directory = 0;
   std::string name;
+  int64_t position = 0;
   int written_flags = 0;
   timespec time = {};
 };
@@ -288,6 +290,41 @@ void setfl_changes_one_flag() {
   EXPECT(fake.written_flags == (O_RDWR | O_NONBLOCK | O_DSYNC | O_APPEND));
 }
 
+/** Lists a directory whose entries are the cookies themselves, so often. */
+void list_from(Kernel* kernel, Handle directory, uint32_t cookie) {
+  uint64_t entry;
+  const Bytes room = {reinterpret_cast<uint8_t*>(&entry), sizeof(entry)};
+  for (int round = 0; round < 2000; round++) {
+    EXPECT(kernel->getdents64(directory, room, 0, sizeof(entry), cookie, 7) == sizeof(entry));
+    EXPECT(entry == (7ull << 32 | cookie));
+  }
+}
+
+void a_directory_is_listed_from_a_cookie_on_whoever_else_lists_it() {
+  Syscalls sys = make_fake();
+  sys.lseek = [](int, int64_t offset, int whence) -> int64_t {
+    EXPECT(whence == SEEK_SET);
+    if (offset < 0) return -EINVAL;
+    fake.position = offset;
+    // Whoever else may run has the time to.
+    std::this_thread::yield();
+    return offset;
+  };
+  sys.getdents64 = [](int, void* buffer, unsigned length) -> long {
+    if (length < sizeof(fake.position)) return -EINVAL;
+    std::memcpy(buffer, &fake.position, sizeof(fake.position));
+    return sizeof(fake.position);
+  };
+  Kernel kernel(sys);
+  const Handle directory = directory_of(kernel);
+  std::thread other(list_from, &kernel, directory, 1);
+  list_from(&kernel, directory, 2);
+  other.join();
+  // No entry can have such a cookie; room for none is something else.
+  EXPECT(kernel.getdents64(directory, bytes, 0, 8, 0, 0x8000'0000) == 0);
+  EXPECT(kernel.getdents64(directory, bytes, 0, 7, 0, 0) == -EINVAL);
+}
+
 }  // namespace
 
 const Case kFileCases[] = {
@@ -301,5 +338,6 @@ const Case kFileCases[] = {
     CASE(only_one_plain_name_is_asked_about_without_a_lookup),
     CASE(times_are_as_near_as_they_can_be),
     CASE(setfl_changes_one_flag),
+    CASE(a_directory_is_listed_from_a_cookie_on_whoever_else_lists_it),
     {nullptr, nullptr},
 };

@@ -1,14 +1,16 @@
 /** `--dir` on a command line and in the file of a pipeline. */
+import { spawnSync } from 'node:child_process';
 import { userInfo } from 'node:os';
 
 import { parsePipeline } from '#host/cli/pipeline-file.js';
 import { Status } from '#host/cli/report.js';
 import { describe, expect, test } from 'vitest';
 
-import { sandpoll } from '../support/cli.js';
+import { MAIN, sandpoll } from '../support/cli.js';
 import { withFiles } from '../support/files.js';
 import { readArguments } from '../support/guest-here.js';
 import { refusalOf } from '../support/refusal.js';
+import { SKIPPED, STRACE_WORKS } from '../support/strace.js';
 import { wat } from '../wasm/wat.js';
 
 const MODULE = wat('(module (memory (export "memory") 1) (func (export "_start")))');
@@ -56,6 +58,22 @@ describe('a command line', () => {
           'change its mode, or run as its owner\n',
       });
     }));
+
+  // What a kernel answers that does not know the call, and a filter of one that does.
+  test.skipIf(!STRACE_WORKS).each(['ENOSYS', 'EPERM'])(
+    `B46: with a directory and no openat2 (%s) ends with status 2 before anything runs${SKIPPED}`,
+    (error) => {
+      const inject = ['-e', 'trace=openat2', '-e', `inject=openat2:error=${error}`];
+      const command = [process.execPath, MAIN, '--dir', '/', 'test/guests/as/build/tell.wasm'];
+      const ran = spawnSync('strace', ['-f', '-o', '/dev/null', ...inject, ...command]);
+      expect([ran.status, ran.stdout.toString(), ran.stderr.toString()]).toEqual([
+        Status.USAGE,
+        '',
+        'sandpoll: --dir /: this kernel has no openat2(2) (Linux 5.6), or a container forbids ' +
+          'it: nothing would keep the guest in its directory; run without --dir\n',
+      ]);
+    },
+  );
 });
 
 test('the key dir of a role that is wrong is told with its line', () =>

@@ -17,13 +17,8 @@ import { Advice, Fdflags, Filetype, Fstflags, Oflags, Rights } from '#host/abi/p
 import { Errno } from '#host/errno.js';
 import { describe, expect, test } from 'vitest';
 
-import {
-  GUEST_NAME,
-  ONLY_FILES,
-  ROOT,
-  type Stat,
-  directoryGuest,
-} from '../support/directory-guest.js';
+import { GUEST_NAME, ONLY_FILES, ROOT, directoryGuest } from '../support/directory-guest.js';
+import type { Stat } from '../support/structs.js';
 
 const { BADF, FAULT, FBIG, INVAL, ROFS } = Errno;
 const BUF = 0x3_0000;

@@ -284,9 +284,13 @@ test('B72: what takes long is moved piece by piece, and all of it', () =>
     const [piece, more] = [1 << 24, 5];
     await driven.call('memory.fill', data, 0x61, piece);
     await driven.call('memory.fill', data + piece, 0x62, more);
-    const move = async (name: string, pairs: [number, number][]): Promise<[string, number]> => {
+    const move = async (
+      name: string,
+      pairs: [number, number][],
+      ...offset: bigint[]
+    ): Promise<[string, number]> => {
       await driven.calls(iovecs(iovs, pairs));
-      const answer = await paths.call(name, fd, iovs, pairs.length, out);
+      const answer = await paths.call(name, fd, iovs, pairs.length, ...offset, out);
       return [answer, await driven.u32(out)];
     };
     expect(await move('fd_write', [[data, piece + more]])).toEqual(['SUCCESS', piece + more]);
@@ -303,4 +307,18 @@ test('B72: what takes long is moved piece by piece, and all of it', () =>
     expect(await move('fd_read', [[data, 2 * piece]])).toEqual(['SUCCESS', piece + more + 8]);
     expect(String.fromCharCode(...(await driven.read(data, 8)))).toBe('abbbbbaa');
     expect(await move('fd_read', [[data, 2 * piece]])).toEqual(['SUCCESS', 0]);
+    // And at a place that is said.
+    await driven.call('memory.fill', data, 0x63, piece);
+    await driven.call('memory.fill', data + piece, 0x64, 7);
+    const at = BigInt(piece);
+    expect(await move('fd_pwrite', both, at)).toEqual(['SUCCESS', piece + 7]);
+    const rewritten = readFileSync(paths.host('large'));
+    expect(rewritten.subarray(piece - 1, piece + 7).toString()).toBe('accccccc');
+    expect(rewritten.subarray(2 * piece - 1).toString()).toBe('cdddddddbbb\0\0');
+    await driven.call('memory.fill', data, 0, piece + 7);
+    expect(await move('fd_pread', [[data, 2 * piece]], at)).toEqual(['SUCCESS', piece + 12]);
+    expect(await driven.call('dirty', data, data + piece + 7, 0x63)).toBe(data + piece);
+    expect(await driven.call('dirty', data + piece, data + piece + 12, 0x64)).toBe(
+      data + piece + 7,
+    );
   }));

@@ -16,7 +16,8 @@ import { describe, expect, test } from 'vitest';
 import { Filetype, Fstflags } from '#host/abi/preview1.js';
 
 import { PAGE_BYTES } from '../support/driver.js';
-import { FIRST, type Paths, type Stat, withPaths } from '../support/paths.js';
+import { FIRST, type Paths, withPaths } from '../support/paths.js';
+import type { Stat } from '../support/structs.js';
 
 const { ATIM, ATIM_NOW, MTIM, MTIM_NOW } = Fstflags;
 

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 
 import { expect, test } from 'vitest';
 
-import { AT_SYMLINK_NOFOLLOW, SEEK_SET, type Tree } from '../support/tree.js';
+import { AT_SYMLINK_NOFOLLOW, type Tree } from '../support/tree.js';
 import { everyTree } from './trees.js';
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_DIRECTORY, O_NOFOLLOW } = constants;
@@ -307,7 +307,7 @@ everyTree('getdents64', (tree) => {
     expect(of('.')).toMatchObject({ type: DT_DIR, ino: tree().status('.').ino });
     expect(of('here')).toMatchObject({ type: DT_REG, ino: tree().status('here').ino });
     expect(of('slash')?.type).toBe(DT_LNK);
-    expect(tree().entries(directory)).toEqual([]);
+    expect(tree().entries(directory, found[found.length - 1].off)).toEqual([]);
   });
 
   test('B54 goes on from where an entry says, with room for one entry or for none', () => {
@@ -316,11 +316,10 @@ everyTree('getdents64', (tree) => {
     const whole = tree().entries(directory);
     if (typeof whole !== 'object') throw new Error(`getdents64: ${whole}`);
     for (const [at, { off }] of whole.entries()) {
-      expect(tree().seek(directory, off, SEEK_SET)).toBe(off);
-      expect(tree().entries(directory, 32)).toEqual(whole.slice(at + 1, at + 2));
+      expect(tree().entries(directory, off, 32)).toEqual(whole.slice(at + 1, at + 2));
     }
-    tree().seek(directory, 0n);
-    expect(tree().entries(directory, 23)).toBe('EINVAL');
+    expect(tree().entries(directory, -1n)).toEqual([]);
+    expect(tree().entries(directory, 0n, 23)).toBe('EINVAL');
     expect(tree().entries(tree().opened('here'))).toBe('ENOTDIR');
     expect(tree().open('d/f', O_RDONLY, directory)).toBeGreaterThan(0);
   });

@@ -25,6 +25,7 @@ import { describe, expect, test } from 'vitest';
 import { leakedSince, openDescriptors } from '../support/descriptors.js';
 import { type Call, type Driven, withDriven } from '../support/driven.js';
 import { withFiles } from '../support/files.js';
+import { makerModule } from '../support/maker.js';
 import { withService } from '../support/services.js';
 import { wat } from '../wasm/wat.js';
 
@@ -35,19 +36,8 @@ const NAME_BYTES = 64;
 
 const granted = (...dirs: readonly DirGrant[]): Grants => ({ ...NO_GRANTS, dirs });
 
-/** Makes the first of the directories a, b, c... in descriptor 3 that is not there; its errno. */
-const MAKER = wat(`(module
-  (import "wasi_snapshot_preview1" "path_create_directory"
-    (func $create (param i32 i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 0) "a")
-  (func (export "_start") (local $errno i32)
-    (loop $next
-      (local.set $errno (call $create (i32.const 3) (i32.const 0) (i32.const 1)))
-      (i32.store8 (i32.const 0) (i32.add (i32.load8_u (i32.const 0)) (i32.const 1)))
-      (br_if $next (i32.eq (local.get $errno) (i32.const ${Errno.EXIST}))))
-    (call $exit (local.get $errno))))`);
+/** Ends with the errno. */
+const MAKER = makerModule('(call $exit (local.get $errno))');
 
 /** The names of the directories that a guest finds from descriptor 3 on. */
 async function preopens(driven: Driven): Promise<string[]> {

@@ -1,5 +1,14 @@
 /** What the calls on files and directories ask of the kernel. */
-import { existsSync, linkSync, mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  constants,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,6 +20,7 @@ import { wrapKernel } from '#host/kernel/wrap.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { entriesIn } from '../support/directory-guest.js';
+import { withFiles } from '../support/files.js';
 import { type InThread, inThread } from '../support/in-thread.js';
 
 const ENTRIES = 100_000;
@@ -103,8 +113,8 @@ describe('a directory of 100,000 names', () => {
     expect([count, names.size]).toEqual([ENTRIES + 2, ENTRIES + 2]);
     expect(names.has(nameOf(0)) && names.has(nameOf(ENTRIES - 1))).toBe(true);
     expect(asked.bytes).toBeLessThan(times * ENTRIES * RECORD_BYTES);
-    // A seek and a read for each 32 KiB and what is left of it, and the one that finds the end.
-    expect(asked.calls).toBeLessThanOrEqual(2 * (Math.ceil(length / 28_000) + 1) * calls);
+    // One for each 32 KiB and what is left of it, and the one that finds the end.
+    expect(asked.calls).toBeLessThanOrEqual((Math.ceil(length / 28_000) + 1) * calls);
   });
 });
 
@@ -143,4 +153,38 @@ test('fd_advise gives Linux’s name for each advice, and 64 bits in two words',
       LINUX_ADVICE[name as keyof typeof LINUX_ADVICE],
     ]),
   );
+});
+
+test.each([
+  ['fd_write', []],
+  ['fd_read', []],
+  ['fd_pwrite', [5n]],
+  ['fd_pread', [5n]],
+] as const)('B72: %s asks for 16 MiB at a time, at most', async (name, offset) => {
+  const [iovs, count, bufferBytes] = [OUT + 8, 20, 2 ** 20];
+  await withFiles({ file: '' }, (folder) => {
+    truncateSync(join(folder, 'file'), 2 * count * bufferBytes);
+    const moved: number[] = [];
+    const kernel = wrapKernel(openNativeKernel(), (call, _args, run) => {
+      const result = run();
+      if (/^p?(read|write)v?$/.test(call)) moved.push(result);
+      return result;
+    });
+    const world = inThread(kernel);
+    const { descriptors } = world.sandbox;
+    const fd = descriptors.claim();
+    const path = new TextEncoder().encode(join(folder, 'file'));
+    const handle = kernel.openFile(path, constants.O_RDWR);
+    descriptors.open(fd, handle, Kind.FILE, Access.READ | Access.WRITE, 0);
+    for (let index = 0; index < count; index++) {
+      world.memory.view.setUint32(iovs + 8 * index, BUF, true);
+      world.memory.view.setUint32(iovs + 8 * index + 4, bufferBytes, true);
+    }
+    expect(world.call(MODULE, name, fd, iovs, count, ...offset, OUT)).toBe(0);
+    expect(world.memory.view.getUint32(OUT, true)).toBe(count * bufferBytes);
+    expect(moved.reduce((sum, bytes) => sum + bytes, 0)).toBe(count * bufferBytes);
+    expect(Math.max(...moved)).toBeLessThanOrEqual(2 ** 24);
+    world.close();
+    return Promise.resolve();
+  });
 });

@@ -2,11 +2,15 @@
  * Replacing what serves: no request is lost, whatever the load, and a module that is no good
  * leaves the old one serving. `SANDPOLL_RELOADS=20 SANDPOLL_LOAD=2000` is the long run.
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
 
+import { NO_GRANTS, parseDir } from '#host/index.js';
 import { describe, expect, test } from 'vitest';
 
 import { Client } from '../support/client.js';
+import { leakedSince, openDescriptors } from '../support/descriptors.js';
+import { withFiles } from '../support/files.js';
+import { makerModule } from '../support/maker.js';
 import { Load } from '../support/request-load.js';
 import { startService, withService } from '../support/services.js';
 import { ROOT } from '../support/sources.js';
@@ -168,6 +172,28 @@ test('an old instance keeps its connections until its grace is over', () =>
     expect(await serves(port)).toBe(true);
     busy.close();
     held.close();
+  }));
+
+/** Waits at its listener, if it could make one. */
+const MAKER = makerModule(`(if (local.get $errno) (then unreachable))
+  (drop (call $accept (i32.const 4) (i32.const 0) (i32.const 8)))`);
+
+test('directories are opened again: those that have their names by then', () =>
+  withFiles({ 'data/x': '' }, async (folder) => {
+    const [data, old] = [`${folder}/data`, `${folder}/old`];
+    const before = openDescriptors();
+    const grants = { ...NO_GRANTS, dirs: [parseDir(`${data}::/data`)] };
+    await withService({ module: () => MAKER, grants }, async ({ service, saw }) => {
+      await saw('ready');
+      renameSync(data, old);
+      expect(await service.reload()).toBe(false);
+      expect((await saw('reload failed')).error.message).toMatch(/there is no such directory/);
+      expect(service.describe()).toMatchObject({ ready: true, version: 1 });
+      mkdirSync(data);
+      expect(await service.reload()).toBe(true);
+      expect([readdirSync(old), readdirSync(data)]).toEqual([['a', 'x'], ['a']]);
+    });
+    expect(await leakedSince(before)).toEqual([]);
   }));
 
 test('reloads that are asked for at once are made one after the other', () =>

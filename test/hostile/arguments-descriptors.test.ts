@@ -41,7 +41,11 @@ const eventfd = (driven: Driven, initval = 0): Promise<number> =>
   opened(driven, 'eventfd', initval, EFD_NONBLOCK);
 
 describe('B23: numbers that are not open, on every import', () => {
-  test.each<Shape>(['long', 'short'])('%s forms', async (shape) => {
+  test.each<[Shape, number]>([
+    ['long', 40],
+    ['short', 40],
+    ['unstable', 2],
+  ])('%s forms', async (shape, least) => {
     await withScene({ shape }, async (driven, scene) => {
       const closed = await eventfd(driven);
       expect(await driven.call('fd_close', closed)).toBe(0);
@@ -62,7 +66,7 @@ describe('B23: numbers that are not open, on every import', () => {
           ]);
         }
       }
-      expect(seen.size).toBeGreaterThan(40);
+      expect(seen.size).toBeGreaterThan(least);
     });
   });
 });

@@ -4,7 +4,7 @@ import { EFD_NONBLOCK } from '#host/abi/epoll.js';
 import { Errno } from '#host/errno.js';
 
 import { type Driven, LISTENER, withDriven } from '../support/driven.js';
-import { PAGE_BYTES } from '../support/driver.js';
+import { PAGE_BYTES, type Shape } from '../support/driver.js';
 import { MEMORY_END } from '../support/scene.js';
 import { clock, poll, reading, subscriptionBytes, writing } from '../support/structs.js';
 
@@ -34,9 +34,15 @@ const failed = (userdata: bigint, type: number, error: number) => ({
 });
 
 describe('counts', () => {
-  test('B5, B6: none is INVAL; what wraps or does not fit is FAULT, and writes nothing', async () => {
-    await withDriven({}, async (driven) => {
-      const counts = [0x1000_0000, 89_478_486, 0x0555_5556, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
+  test.each<[Shape, number]>([
+    ['long', 48],
+    ['unstable', 56],
+  ])('B5, B6: none is INVAL; what wraps or does not fit is FAULT (%s)', async (shape, bytes) => {
+    await withDriven({ shape }, async (driven) => {
+      // So many are just above 4 GiB, or above memory, which has two pages behind the first.
+      const wrapping = [1, 2, 4].map((times) => Math.ceil((times * 2 ** 32) / bytes));
+      const fitting = Math.floor((2 * PAGE_BYTES) / bytes);
+      const counts = [fitting + 1, ...wrapping, 2 ** 28, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
       await driven.call('memory.fill', PAGE_BYTES, 0xa5, 2 * PAGE_BYTES);
       const results = await driven.calls([
         ['poll_oneoff', PAGE_BYTES, PAGE_BYTES, 0, OUT],

@@ -9,11 +9,11 @@ import { Errno, wasiName } from '#host/errno.js';
 
 import { openDescriptors } from '../support/descriptors.js';
 import { OUT, ROOT, directoryGuest } from '../support/directory-guest.js';
-import { type Call, iovecs, withDriven } from '../support/driven.js';
+import { type Call, iovecs, stores, withDriven } from '../support/driven.js';
 import { PAGE_BYTES } from '../support/driver.js';
 import { withFiles } from '../support/files.js';
 import { DIRECTORY, MEMORY_END, hostileRows, validArguments, withScene } from '../support/scene.js';
-import { snapshot, writing } from '../support/grounds.js';
+import { snapshot } from '../support/grounds.js';
 
 const PATH = 2 * PAGE_BYTES;
 const BUF = 3 * PAGE_BYTES;
@@ -129,7 +129,7 @@ describe('in and out at once', () => {
     writeFileSync(place.host('text'), '');
     const path: [number, number] = [PATH, 4];
     const over = async (call: Call): Promise<string> => {
-      const results = await driven.calls([...writing(PATH, Buffer.from('text')), call]);
+      const results = await driven.calls([...stores(PATH, Buffer.from('text')), call]);
       return wasiName(results.at(-1) ?? -1);
     };
     expect(await over(['path_open', place.fd, 0, ...path, 0, 0n, 0n, 0, PATH])).toBe('SUCCESS');

@@ -85,14 +85,17 @@ function rounds(
 }
 
 /** Runs it; what is beside the guest's directory, and its read-only one, stay as they were. */
-async function outcomeOf(start: string, thread: string): Promise<unknown> {
+async function outcomeOf(start: string, thread: string, functions = ''): Promise<unknown> {
   const kept = (): string[] => [...snapshot(folder, 'secret'), ...snapshot(readOnlyFolder)];
   const [open, before] = [openDescriptors(), kept()];
   const dirs = [
     { host: inside, guest: '/data', readOnly: false },
     { host: readOnlyFolder, guest: '/read-only', readOnly: true },
   ];
-  const guest = await startThreaded({ start, thread }, { grants: { dirs }, onReport: () => {} });
+  const guest = await startThreaded(
+    { start, thread, functions },
+    { grants: { dirs }, onReport: () => {} },
+  );
   const outcome = await guest.ended;
   expect(await leakedSince(open)).toEqual([]);
   expect(kept()).toEqual(before);
@@ -147,4 +150,54 @@ test('B25, B36: a number that becomes a read-only directory’s gives no access 
   const begin = `${text(NAME + 8, '.')} ${opened(DIRECTORY)}
     (i32.store (i32.const ${ROOM + 8}) (i32.load (i32.const ${ROOM})))`;
   expect(await outcomeOf([locals, begin, ...rest].join('\n'), thread)).toEqual(DONE);
+});
+
+/** Each name's bytes in one word; `.` and `..` come to them. */
+const MANY = Array.from({ length: 300 }, (_each, index) => `f${String(index).padStart(3, '0')}`);
+const WORDS = MANY.reduce((sum, name) => (sum + Buffer.from(name).readInt32LE()) | 0, 0);
+const LIST_BYTES = 512;
+
+/** Lists the directory that OUT names, by way of memory at `$buf`; traps unless that is all. */
+const LIST = `(func $list (param $buf i32)
+  (local $cookie i64) (local $at i32) (local $end i32) (local $namlen i32)
+  (local $count i32) (local $words i32)
+  (loop $more
+    (call $ok (call $fd_readdir (i32.load (i32.const ${OUT})) (local.get $buf)
+      (i32.const ${LIST_BYTES}) (local.get $cookie) (i32.sub (local.get $buf) (i32.const 8))))
+    (local.set $at (local.get $buf))
+    (local.set $end
+      (i32.add (local.get $buf) (i32.load (i32.sub (local.get $buf) (i32.const 8)))))
+    (block $read
+      (loop $entry
+        (br_if $read (i32.gt_u (i32.add (local.get $at) (i32.const 24)) (local.get $end)))
+        (local.set $namlen (i32.load offset=16 (local.get $at)))
+        (br_if $read (i32.gt_u
+          (i32.add (i32.add (local.get $at) (i32.const 24)) (local.get $namlen))
+          (local.get $end)))
+        (local.set $cookie (i64.load (local.get $at)))
+        (if (i32.eq (local.get $namlen) (i32.const 4)) (then (local.set $words
+          (i32.add (local.get $words) (i32.load offset=24 (local.get $at))))))
+        (local.set $count (i32.add (local.get $count) (i32.const 1)))
+        (local.set $at (i32.add (i32.add (local.get $at) (i32.const 24)) (local.get $namlen)))
+        (br $entry)))
+    (br_if $more (i32.eq (i32.sub (local.get $end) (local.get $buf)) (i32.const ${LIST_BYTES}))))
+  (if (i32.ne (local.get $count) (i32.const ${MANY.length + 2})) (then unreachable))
+  (if (i32.ne (local.get $words) (i32.const ${WORDS})) (then unreachable)))`;
+
+test('B36, B54: two threads that list one directory find all of it, each of them', async () => {
+  mkdirSync(join(inside, 'many'));
+  for (const name of MANY) writeFileSync(join(inside, 'many', name), '');
+  const counted = (at: number): string =>
+    `(drop (i32.atomic.rmw.add (i32.const ${at}) (i32.const 1)))`;
+  const again = (at: number): string =>
+    `(br_if $again (i32.lt_u (i32.atomic.load (i32.const ${at})) (i32.const 100)))`;
+  const start = `${text(NAME, 'many')}
+    (call $ok (call $path_open (i32.const ${DIRECTORY}) (i32.const 0) (i32.const ${NAME})
+      (i32.const 4) (i32.const ${Oflags.DIRECTORY}) (i64.const 0) (i64.const 0) (i32.const 0)
+      (i32.const ${OUT})))
+    (call $start_thread (i32.const 0))
+    (loop $again (call $list (i32.const 4096)) ${counted(ROOM)} ${again(ROOM)} ${again(STAT)})
+    (call $proc_exit (i32.const 0))`;
+  const thread = `(loop $for_ever (call $list (i32.const 8192)) ${counted(STAT)} (br $for_ever))`;
+  expect(await outcomeOf(start, thread, LIST)).toEqual(DONE);
 });

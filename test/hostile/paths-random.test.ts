@@ -12,8 +12,8 @@ import { expect, test } from 'vitest';
 import { Filestat } from '#host/abi/files.js';
 import { wasiName } from '#host/errno.js';
 
-import type { Call } from '../support/driven.js';
-import { type Grounds, OUT, PATH, grounds, writing } from '../support/grounds.js';
+import { type Call, stores } from '../support/driven.js';
+import { type Grounds, OUT, PATH, grounds } from '../support/grounds.js';
 import { FIRST } from '../support/paths.js';
 
 const SEED = Number(process.env['SANDPOLL_PATHS_SEED'] ?? 1);
@@ -79,7 +79,7 @@ async function asked({ driven }: Grounds, paths: readonly string[]): Promise<Fou
     const calls: Call[] = [];
     const answers: number[] = [];
     for (const path of paths.slice(from, from + AT_A_TIME)) {
-      calls.push(...writing(PATH, Buffer.from(path)));
+      calls.push(...stores(PATH, Buffer.from(path)));
       answers.push(calls.length);
       calls.push(['path_filestat_get', FIRST, 1, PATH, path.length, OUT]);
       calls.push(['load64', OUT + Filestat.ino.offset]);

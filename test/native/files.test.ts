@@ -176,14 +176,14 @@ describe('a record', () => {
     ]) {
       expect(named(kernel.lseek(file, 0, 0, 0, room, at))).toBe('EFAULT');
       expect(named(kernel.readlinkat(root, room, ...range, at, length))).toBe('EFAULT');
-      expect(named(kernel.getdents64(root, room, at, length))).toBe('EFAULT');
+      expect(named(kernel.getdents64(root, room, at, length, 0, 0))).toBe('EFAULT');
       const iovs = new Uint32Array([at, length]);
       expect(named(kernel.preadv(file, room, iovs, 1, 0, 0))).toBe('EFAULT');
       expect(named(kernel.pwritev(file, room, iovs, 1, 0, 0))).toBe('EFAULT');
     }
     expect(named(kernel.lseek(file, 0, 0, 0, room, 2 ** 32))).toBe('EFAULT');
     expect(named(kernel.readlinkat(root, room, ...range, 2 ** 32, 8))).toBe('EFAULT');
-    expect(named(kernel.getdents64(root, room, 2 ** 32, 8))).toBe('EFAULT');
+    expect(named(kernel.getdents64(root, room, 2 ** 32, 8, 0, 0))).toBe('EFAULT');
     expect(kernel.lseek(file, 0, 0, 1, room, PAGE - 8)).toBe(0);
     expect(room[PAGE - 8]).toBe(4);
   });

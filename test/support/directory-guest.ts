@@ -18,6 +18,7 @@ import {
   startDriven,
 } from './driven.js';
 import { opened } from './events.js';
+import { type Stat, statIn } from './structs.js';
 
 /** The guest's descriptor of the directory. */
 export const ROOT = 3;
@@ -35,18 +36,6 @@ export interface OpenOptions {
   readonly rights?: bigint;
   readonly fdflags?: number;
   readonly directory?: number;
-}
-
-/** A filestat's fields: u64 all but the filetype. */
-export interface Stat {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly filetype: number;
-  readonly nlink: bigint;
-  readonly size: bigint;
-  readonly atim: bigint;
-  readonly mtim: bigint;
-  readonly ctim: bigint;
 }
 
 export interface Entry {
@@ -191,13 +180,7 @@ export class DirectoryGuest {
 
   async filestat(fd: number): Promise<Stat> {
     await this.#succeed('fd_filestat_get', fd, OUT);
-    const view = new DataView((await this.driven.read(OUT, Filestat.SIZE)).buffer);
-    const [dev, ino, nlink, size, atim, mtim, ctim] = (
-      ['dev', 'ino', 'nlink', 'size', 'atim', 'mtim', 'ctim'] as const
-    ).map((name) => u64(view, Filestat[name].offset));
-    // The whole word: the padding is zero.
-    const filetype = Number(u64(view, Filestat.filetype.offset));
-    return { dev, ino, filetype, nlink, size, atim, mtim, ctim };
+    return statIn(await this.driven.read(OUT, Filestat.SIZE));
   }
 
   /** What `fd_readdir` wrote into a buffer of so many bytes at DATA, which must succeed. */

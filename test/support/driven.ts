@@ -119,15 +119,7 @@ export class Driven {
   }
 
   async write(at: number, bytes: Uint8Array): Promise<void> {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const words = Math.floor(bytes.length / 8);
-    const calls = Array.from({ length: words }, (_each, index): Call => {
-      return ['store64', at + 8 * index, view.getBigUint64(8 * index, true)];
-    });
-    const rest = Array.from(bytes.subarray(8 * words), (byte, index): Call => {
-      return ['store8', at + 8 * words + index, byte];
-    });
-    await this.calls([...calls, ...rest]);
+    await this.calls(stores(at, bytes));
   }
 
   async read(at: number, length: number): Promise<Uint8Array> {
@@ -199,6 +191,19 @@ export class Driven {
     this.#received = this.#received.subarray(bytes);
     return results;
   }
+}
+
+/** Calls that write bytes to guest memory. */
+export function stores(at: number, bytes: Uint8Array): Call[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const words = Math.floor(bytes.length / 8);
+  const calls = Array.from({ length: words }, (_each, index): Call => {
+    return ['store64', at + 8 * index, view.getBigUint64(8 * index, true)];
+  });
+  const rest = Array.from(bytes.subarray(8 * words), (byte, index): Call => {
+    return ['store8', at + 8 * words + index, byte];
+  });
+  return [...calls, ...rest];
 }
 
 /** Calls that write an array of iovec at `at`: pairs of address and length. */

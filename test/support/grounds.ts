@@ -23,7 +23,14 @@ import { Fstflags, Oflags } from '#host/abi/preview1.js';
 import { wasiName } from '#host/errno.js';
 
 import { leakedSince, openDescriptors } from './descriptors.js';
-import { type Call, type Driven, type DrivenOptions, type Local, startDriven } from './driven.js';
+import {
+  type Call,
+  type Driven,
+  type DrivenOptions,
+  type Local,
+  startDriven,
+  stores,
+} from './driven.js';
 import { PAGE_BYTES } from './driver.js';
 import { FIRST, READ, WRITE } from './paths.js';
 
@@ -115,15 +122,6 @@ export const LOOKS: readonly Way[] = [
 /** The same answer for every way. */
 export function everyWay(answer: string, ways: readonly Way[] = WAYS): Record<string, string> {
   return Object.fromEntries(ways.map((way) => [way, answer]));
-}
-
-/** Calls that write bytes to guest memory, from an address that is a multiple of 8. */
-export function writing(at: number, bytes: Uint8Array): Call[] {
-  const padded = Buffer.alloc(Math.ceil(bytes.length / 8) * 8);
-  padded.set(bytes);
-  return Array.from({ length: padded.length / 8 }, (_each, index): Call => {
-    return ['store64', at + 8 * index, padded.readBigUInt64LE(8 * index)];
-  });
 }
 
 function contents(path: string, stats: Stats): string {
@@ -222,7 +220,7 @@ export class Grounds {
   ): Promise<Record<string, string>> {
     const bytes = Buffer.from(path);
     const range: Range = [PATH, bytes.length];
-    const before = writing(PATH, bytes);
+    const before = stores(PATH, bytes);
     const calls = ways.map((way) => CALLS[way](fd, range));
     const results = await this.driven.calls([...before, ...calls]);
     const answers = results.slice(before.length).map((errno) => wasiName(errno));

@@ -7,8 +7,16 @@ import { Filestat } from '#host/abi/files.js';
 import { Fdstat, Lookupflags, Rights } from '#host/abi/preview1.js';
 import { wasiName } from '#host/errno.js';
 
-import { type Call, type Driven, type DrivenOptions, type Local, withDriven } from './driven.js';
+import {
+  type Call,
+  type Driven,
+  type DrivenOptions,
+  type Local,
+  stores,
+  withDriven,
+} from './driven.js';
 import { PAGE_BYTES } from './driver.js';
+import { type Stat, statIn } from './structs.js';
 
 /** The descriptor of the first directory. */
 export const FIRST = 3;
@@ -22,18 +30,6 @@ const DATA = OUT + 0x2000;
 
 /** What a call answers, as a person reads it: `SUCCESS`, `ENOENT`. */
 export type Answer = string;
-
-/** A `Filestat`. */
-export interface Stat {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly filetype: number;
-  readonly nlink: bigint;
-  readonly size: bigint;
-  readonly atim: bigint;
-  readonly mtim: bigint;
-  readonly ctim: bigint;
-}
 
 export interface Opening {
   readonly oflags?: number;
@@ -52,15 +48,6 @@ export interface Stated {
 
 export const READ = Rights.FD_READ;
 export const WRITE = Rights.FD_WRITE;
-
-/** Calls that write bytes to guest memory, from an address that is a multiple of 8. */
-function writes(at: number, bytes: Uint8Array): Call[] {
-  const padded = Buffer.alloc(Math.ceil(bytes.length / 8) * 8);
-  padded.set(bytes);
-  return Array.from({ length: padded.length / 8 }, (_each, index): Call => {
-    return ['store64', at + 8 * index, padded.readBigUInt64LE(8 * index)];
-  });
-}
 
 function bytesOf(text: string | Uint8Array): Uint8Array {
   return typeof text === 'string' ? new TextEncoder().encode(text) : text;
@@ -196,7 +183,7 @@ export class Paths {
   /** Writes a text to a descriptor: how many bytes were written, or the error. */
   async write(fd: number, text: string): Promise<number | Answer> {
     const bytes = bytesOf(text);
-    await this.driven.calls(writes(DATA, bytes));
+    await this.driven.calls(stores(DATA, bytes));
     await this.driven.call('store64', IOV, (BigInt(bytes.length) << 32n) | BigInt(DATA));
     const answer = await this.call('fd_write', fd, IOV, 1, OUT);
     return answer === 'SUCCESS' ? this.driven.u32(OUT) : answer;
@@ -237,19 +224,7 @@ export class Paths {
   }
 
   async #filestat(): Promise<Stat> {
-    const bytes = await this.driven.read(OUT, Filestat.SIZE);
-    const view = new DataView(bytes.buffer);
-    const long = (field: { offset: number }): bigint => view.getBigUint64(field.offset, true);
-    return {
-      dev: long(Filestat.dev),
-      ino: long(Filestat.ino),
-      filetype: Filestat.filetype.get(view, 0),
-      nlink: long(Filestat.nlink),
-      size: long(Filestat.size),
-      atim: long(Filestat.atim),
-      mtim: long(Filestat.mtim),
-      ctim: long(Filestat.ctim),
-    };
+    return statIn(await this.driven.read(OUT, Filestat.SIZE));
   }
 
   /** Writes paths to guest memory, and makes the call that `make` says, in one batch. */
@@ -261,7 +236,7 @@ export class Paths {
     const ranges = texts.map((bytes, index): [number, number] => {
       return [PATH + index * PATH_BYTES, bytes.length];
     });
-    const before = texts.flatMap((bytes, index) => writes(ranges[index][0], bytes));
+    const before = texts.flatMap((bytes, index) => stores(ranges[index][0], bytes));
     const results = await this.driven.calls([...before, make(...ranges)]);
     return wasiName(results.at(-1) ?? -1);
   }

@@ -11,19 +11,16 @@ import {
   EPOLLIN,
   EPOLL_CTL_ADD,
   EPOLL_CTL_MOD,
-  Itimerspec,
 } from '#host/abi/epoll.js';
 import { Rights } from '#host/abi/preview1.js';
 import { MSG_PEEK, Msghdr, SockaddrIn } from '#host/abi/socket.js';
-import { Addrinfo } from '#host/abi/wasmedge.js';
-import { Filestat, Prestat } from '#host/abi/files.js';
 import { AF_INET, AF_UNIX } from '#host/address.js';
-import type { ParameterKind } from '#host/imports/call.js';
 import { createChannel } from '#host/index.js';
 
 import { type Call, type Driven, type DrivenOptions, LOOPBACK, withDriven } from './driven.js';
 import { PAGE_BYTES, type NamedRow, type Shape, rowsOf } from './driver.js';
 import { withFiles } from './files.js';
+import { isPointer } from './pointers.js';
 
 /** Guests of these tests have three pages: the driver's, the arguments', and one of markers. */
 export const MEMORY_END = 3 * PAGE_BYTES;
@@ -116,42 +113,6 @@ const CALL_INPUTS: Readonly<Record<string, number>> = {
   'fd_prestat_dir_name path': 0,
 };
 
-/** Bytes behind a `ptr`, by parameter name. */
-const POINTED_BYTES: Readonly<Record<string, number>> = {
-  iovs: 8,
-  ri_data: 8,
-  si_data: 8,
-  address: 8,
-  in: 48,
-  out: 32,
-  event: 16,
-  events: 16,
-  timeout: 16,
-  value: 4,
-  value_len: 4,
-  'result.value': 4,
-  'result.stat': 24,
-  addr: SockaddrIn.SIZE,
-  'result.addr': SockaddrIn.SIZE,
-  addrlen: 4,
-  msg: Msghdr.SIZE,
-  node: 9,
-  service: 2,
-  hints: Addrinfo.SIZE,
-  res: 4,
-  new: Itimerspec.SIZE,
-  old: Itimerspec.SIZE,
-  'result.current': Itimerspec.SIZE,
-  mask: 8,
-  'result.fds': 8,
-  buf: 8,
-  path: 4,
-  old_path: 4,
-  new_path: 4,
-  'result.prestat': Prestat.SIZE,
-  'result.buf': Filestat.SIZE,
-};
-
 const SCALARS: Readonly<Record<string, number | bigint>> = {
   iovs_len: 1,
   ri_data_len: 1,
@@ -204,21 +165,15 @@ const APART = new Set(['proc_exit', 'abort', 'seed', 'trace']);
 /** Answers that need no look at any argument. */
 export const UNREAD = ['proc_raise'];
 
-/** Every imported function, but for those that end the guest and AssemblyScript's own. */
+/**
+ * Every imported function, but for those that end the guest and AssemblyScript's own; of preview0
+ * those that are not preview1's as well.
+ */
 export function hostileRows(shape: Shape): NamedRow[] {
-  return [...rowsOf(shape).values()].filter(({ row }) => !APART.has(row.name));
-}
-
-export function isPointer(name: string, kind: ParameterKind): boolean {
-  return kind === 'ptr' || kind.startsWith('*') || name === 'ptr';
-}
-
-/** Bytes that a row touches behind a pointer; throws for one that these tests do not know. */
-export function pointedBytes(scene: Scene, name: string, kind: ParameterKind): number {
-  const result = { '*u16': 2, '*u32': 4, '*u64': 8 }[kind as string];
-  const bytes = result ?? scene.listBytes[name] ?? POINTED_BYTES[name];
-  if (bytes === undefined) throw new Error(`say in scene.ts what ${name} points to`);
-  return bytes;
+  const elsewhere = shape === 'unstable' ? rowsOf('long') : new Map<string, NamedRow>();
+  return [...rowsOf(shape).values()].filter(
+    ({ row }) => !APART.has(row.name) && elsewhere.get(row.name)?.row !== row,
+  );
 }
 
 /** Calls on files; on directories are all whose name begins with path_, and these. */

@@ -1,5 +1,6 @@
-/** What guests hand to poll_oneoff and epoll, and what they get, as plain records. */
+/** What guests hand to poll_oneoff and epoll, and what they get of files too, as plain records. */
 import { EpollEvent } from '#host/abi/epoll.js';
+import { Filestat } from '#host/abi/files.js';
 import { Event, Eventtype, Subscription } from '#host/abi/preview1.js';
 
 import type { Driven } from './driven.js';
@@ -139,4 +140,27 @@ export async function epollWait(
       data: view.getBigUint64(at + EpollEvent.data.offset, true),
     };
   });
+}
+
+/** A filestat's fields: u64 all but the filetype. */
+export interface Stat {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly filetype: number;
+  readonly nlink: bigint;
+  readonly size: bigint;
+  readonly atim: bigint;
+  readonly mtim: bigint;
+  readonly ctim: bigint;
+}
+
+/** The filestat at the begin of `bytes`. */
+export function statIn(bytes: Uint8Array): Stat {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const [dev, ino, nlink, size, atim, mtim, ctim] = (
+    ['dev', 'ino', 'nlink', 'size', 'atim', 'mtim', 'ctim'] as const
+  ).map((name) => view.getBigUint64(Filestat[name].offset, true));
+  // The whole word: the padding is zero.
+  const filetype = Number(view.getBigUint64(Filestat.filetype.offset, true));
+  return { dev, ino, filetype, nlink, size, atim, mtim, ctim };
 }

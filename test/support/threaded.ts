@@ -18,6 +18,7 @@ const IMPORTS: Readonly<Record<string, readonly [module: string, params: string]
   fd_read: [P1, 'i32 i32 i32 i32'],
   fd_write: [P1, 'i32 i32 i32 i32'],
   fd_renumber: [P1, 'i32 i32'],
+  fd_readdir: [P1, 'i32 i32 i32 i64 i32'],
   fd_fdstat_set_flags: [P1, 'i32 i32'],
   poll_oneoff: [P1, 'i32 i32 i32 i32'],
   random_get: [P1, 'i32 i32'],

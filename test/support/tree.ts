@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { linuxName } from '#host/errno.js';
 import { ESCAPES, type Handle, type Kernel, STATUS_BYTES } from '#host/kernel/kernel.js';
 
+import type { Stat } from './structs.js';
+
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
@@ -21,15 +23,8 @@ const [SECOND, OUT] = [1 << 14, 1 << 15];
 export type Answer = number | string;
 
 /** What a status says, in the words of `stat(2)`. */
-export interface Status {
-  readonly dev: bigint;
-  readonly ino: bigint;
+export interface Status extends Omit<Stat, 'filetype'> {
   readonly mode: number;
-  readonly nlink: bigint;
-  readonly size: bigint;
-  readonly atim: bigint;
-  readonly mtim: bigint;
-  readonly ctim: bigint;
 }
 
 export interface Entry {
@@ -187,9 +182,10 @@ export class Tree {
     return named(this.kernel.utimensat(directory, this.room, ...range, flags, record));
   }
 
-  /** What one `getdents64` finds with so much room, or the error. */
-  entries(directory: Handle, roomBytes: number = ROOM_BYTES - OUT): Entry[] | Answer {
-    const result = this.kernel.getdents64(directory, this.room, OUT, roomBytes);
+  /** What one `getdents64` finds from a cookie on with so much room, or the error. */
+  entries(directory: Handle, cookie = 0n, roomBytes = ROOM_BYTES - OUT): Entry[] | Answer {
+    const range = [OUT, roomBytes] as const;
+    const result = this.kernel.getdents64(directory, this.room, ...range, ...halves(cookie));
     if (result < 0) return named(result);
     const found: Entry[] = [];
     for (let at = OUT; at < OUT + result; at += this.#view.getUint16(at + 16, true)) {

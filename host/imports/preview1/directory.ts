@@ -8,9 +8,8 @@ import {
   filetypeOfMode,
 } from '../../abi/files.js';
 import { highWord, lowWord } from '../../abi/layout.js';
-import { Whence } from '../../abi/preview1.js';
 import { Kind } from '../../descriptors.js';
-import { Errno, LinuxErrno, wasiErrno } from '../../errno.js';
+import { Errno, wasiErrno } from '../../errno.js';
 import type { Handle } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
@@ -73,17 +72,12 @@ class Reader {
       this.#bytes = new Uint8Array(this.#entries);
       this.#view = new DataView(this.#entries);
     }
-    const { kernel } = this.#sandbox;
-    const entries = this.#entries;
-    const { SET } = Whence;
-    const at = kernel.lseek(this.#handle, this.#nextLo, this.#nextHi, SET, entries, 0);
-    // No entry can have such a cookie: none comes after it.
-    if (at === -LinuxErrno.INVAL) return 0;
-    if (at < 0) return at;
     // As much as the guest has room for, the entry that is cut off and all: a record of Linux is an
     // eighth longer than the guest's, at most.
     const wanted = Math.ceil((this.#end - this.#to) * 1.125) + RECORD_BYTES_MAX;
-    return kernel.getdents64(this.#handle, entries, 0, Math.min(wanted, ENTRIES_BYTES));
+    const length = Math.min(wanted, ENTRIES_BYTES);
+    const { kernel } = this.#sandbox;
+    return kernel.getdents64(this.#handle, this.#entries, 0, length, this.#nextLo, this.#nextHi);
   }
 
   /** Hands on the entries in `filled` bytes, as far as there is room. */

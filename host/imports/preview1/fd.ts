@@ -4,6 +4,7 @@
  */
 import { filetypeOfMode } from '../../abi/files.js';
 import { lowWord } from '../../abi/layout.js';
+import type { GuestMemory } from '../../abi/memory.js';
 import { Fdflags, Fdstat, Filetype, Rights } from '../../abi/preview1.js';
 import { Access, Kind } from '../../descriptors.js';
 import { Errno, wasiErrno, wasiStatus } from '../../errno.js';
@@ -170,21 +171,23 @@ const fdstatSetRightsRow = imported(
   },
 );
 
-/** Bytes of one system call: between two of them a stop can take hold (B72). */
-const CALL_BYTES = 1 << 24;
+/** Bytes of one system call on a file: between two of them a stop can take hold (B72). */
+export const CALL_BYTES = 1 << 24;
 
-/** More than one system call is to move: piece by piece, until one is short. */
-function transferPieces(sandbox: Sandbox, fd: number, count: number, writing: boolean): number {
-  const { memory, descriptors, kernel } = sandbox;
-  const { iovs, span } = memory;
-  const handle = descriptors.handle(fd);
+/**
+ * What is more than one system call is to move: piece by piece, until one is short. `move` moves a
+ * piece that is `done` bytes after the first.
+ */
+export function transferPieces(
+  { iovs }: GuestMemory,
+  count: number,
+  move: (offset: number, length: number, done: number) => number,
+): number {
   let done = 0;
   for (let i = 0; i < 2 * count; i += 2) {
     for (let from = 0; from < iovs[i + 1];) {
       const length = Math.min(iovs[i + 1] - from, CALL_BYTES);
-      const n = writing
-        ? kernel.write(handle, span, iovs[i] + from, length)
-        : kernel.read(handle, span, iovs[i] + from, length);
+      const n = move(iovs[i] + from, length, done);
       if (n < 0) return done > 0 ? done : n;
       done += n;
       from += n;
@@ -198,8 +201,14 @@ function transferPieces(sandbox: Sandbox, fd: number, count: number, writing: bo
 function transferFile(sandbox: Sandbox, fd: number, count: number, writing: boolean): number {
   const { memory, descriptors, kernel } = sandbox;
   const { iovs, span } = memory;
-  if (memory.iovecBytes(count) > CALL_BYTES) return transferPieces(sandbox, fd, count, writing);
   const handle = descriptors.handle(fd);
+  if (memory.iovecBytes(count) > CALL_BYTES) {
+    return transferPieces(memory, count, (offset, length) =>
+      writing
+        ? kernel.write(handle, span, offset, length)
+        : kernel.read(handle, span, offset, length),
+    );
+  }
   if (count !== 1) {
     return writing
       ? kernel.writev(handle, span, iovs, count)

@@ -11,7 +11,7 @@ import { Errno, LinuxErrno, wasiErrno, wasiStatus } from '../../errno.js';
 import type { Handle, Kernel } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
-import { filetype } from './fd.js';
+import { CALL_BYTES, filetype, transferPieces } from './fd.js';
 import { refuseChange } from './path.js';
 
 /** Linux's advice for each of WASI's, which has SEQUENTIAL before RANDOM. */
@@ -33,6 +33,38 @@ function positionedHandle(sandbox: Sandbox, fd: number): Handle {
   return file ? sandbox.descriptors.handle(fd) : handle;
 }
 
+/** One system call at a position: bytes, or minus a Linux errno. */
+function moveOnce(
+  { memory, kernel }: Sandbox,
+  writing: boolean,
+  handle: Handle,
+  iovs: Uint32Array,
+  count: number,
+  offset: bigint,
+): number {
+  const { span } = memory;
+  const lo = lowWord(offset);
+  const hi = highWord(offset);
+  return writing
+    ? kernel.pwritev(handle, span, iovs, count, lo, hi)
+    : kernel.preadv(handle, span, iovs, count, lo, hi);
+}
+
+function movePieces(
+  sandbox: Sandbox,
+  writing: boolean,
+  handle: Handle,
+  count: number,
+  offset: bigint,
+): number {
+  const piece = new Uint32Array(2);
+  return transferPieces(sandbox.memory, count, (from, length, done) => {
+    piece[0] = from;
+    piece[1] = length;
+    return moveOnce(sandbox, writing, handle, piece, 1, offset + BigInt(done));
+  });
+}
+
 function transferAt(
   sandbox: Sandbox,
   writing: boolean,
@@ -42,7 +74,7 @@ function transferAt(
   offset: bigint,
   result: number,
 ): number {
-  const { memory, descriptors, kernel } = sandbox;
+  const { memory, descriptors } = sandbox;
   const at = result >>> 0;
   if (!memory.fits(at, 4)) return Errno.FAULT;
   const count = memory.readIovecs(data >>> 0, len >>> 0);
@@ -52,12 +84,10 @@ function transferAt(
   if (handle < 0) return wasiErrno(handle);
   const needed = writing ? Access.WRITE : Access.READ;
   if ((descriptors.access(fd) & needed) === 0) return Errno.BADF;
-  const { iovs, span } = memory;
-  const lo = lowWord(offset);
-  const hi = highWord(offset);
-  const n = writing
-    ? kernel.pwritev(handle, span, iovs, count, lo, hi)
-    : kernel.preadv(handle, span, iovs, count, lo, hi);
+  const n =
+    memory.iovecBytes(count) > CALL_BYTES
+      ? movePieces(sandbox, writing, handle, count, offset)
+      : moveOnce(sandbox, writing, handle, memory.iovs, count, offset);
   if (n < 0) return wasiErrno(n);
   memory.view.setUint32(at, n, true);
   return Errno.SUCCESS;

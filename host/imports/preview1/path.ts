@@ -158,11 +158,15 @@ const filestatSetTimesRow = imported(
   },
 );
 
-/** What moves or links a name, between two directories that must both be there to be changed. */
+/**
+ * What moves or links a name, between two directories that must both be there to be changed.
+ * `flags` are those of the old name, and none may be set.
+ */
 function twoNames(
   sandbox: Sandbox,
   call: 'renameat' | 'linkat',
   oldFd: number,
+  flags: number,
   oldPath: number,
   oldLen: number,
   newFd: number,
@@ -170,6 +174,10 @@ function twoNames(
   newLen: number,
 ): number {
   const { memory, descriptors, kernel } = sandbox;
+  const oldAt = oldPath >>> 0;
+  const newAt = newPath >>> 0;
+  if (!memory.fits(oldAt, oldLen >>> 0) || !memory.fits(newAt, newLen >>> 0)) return Errno.FAULT;
+  if (flags !== 0) return Errno.INVAL;
   const from = directoryHandle(sandbox, oldFd);
   const fromAccess = from < 0 ? 0 : descriptors.access(oldFd);
   const to = directoryHandle(sandbox, newFd);
@@ -180,7 +188,7 @@ function twoNames(
     return refuseChange(sandbox, newFd);
   }
   const { span } = memory;
-  const result = kernel[call](from, span, oldPath, oldLen, to, newPath, newLen);
+  const result = kernel[call](from, span, oldAt, oldLen >>> 0, to, newAt, newLen >>> 0);
   // Which of the two leads out is not known.
   if (result === -ESCAPES && oldFd !== newFd) return refuseEscape(sandbox);
   return pathStatus(sandbox, oldFd, result);
@@ -197,22 +205,11 @@ const renameRow = imported(
     new_path_len: 'size',
   },
   (sandbox) =>
-    (
-      fd: number,
-      oldPath: number,
-      oldLen: number,
-      newFd: number,
-      newPath: number,
-      newLen: number,
-    ) => {
-      const { memory } = sandbox;
-      const from = oldPath >>> 0;
-      const to = newPath >>> 0;
-      if (!memory.fits(from, oldLen >>> 0) || !memory.fits(to, newLen >>> 0)) return Errno.FAULT;
-      return twoNames(sandbox, 'renameat', fd, from, oldLen >>> 0, newFd, to, newLen >>> 0);
-    },
+    (fd: number, oldPath: number, oldLen: number, newFd: number, newPath: number, newLen: number) =>
+      twoNames(sandbox, 'renameat', fd, 0, oldPath, oldLen, newFd, newPath, newLen),
 );
 
+/** With SYMLINK_FOLLOW, what a symbolic link leads to: suites want it refused, as wasmtime does. */
 const linkRow = imported(
   'path_link',
   {
@@ -233,15 +230,8 @@ const linkRow = imported(
       newFd: number,
       newPath: number,
       newLen: number,
-    ) => {
-      const { memory } = sandbox;
-      const from = oldPath >>> 0;
-      const to = newPath >>> 0;
-      if (!memory.fits(from, oldLen >>> 0) || !memory.fits(to, newLen >>> 0)) return Errno.FAULT;
-      // A link to what a symbolic link leads to: suites want it refused, as wasmtime does.
-      if (oldFlags !== 0) return Errno.INVAL;
-      return twoNames(sandbox, 'linkat', oldFd, from, oldLen >>> 0, newFd, to, newLen >>> 0);
-    },
+    ) =>
+      twoNames(sandbox, 'linkat', oldFd, oldFlags, oldPath, oldLen, newFd, newPath, newLen),
 );
 
 /** `symlinkat(2)`, but for the errno of a name that is a file's, and has a slash behind it. */
