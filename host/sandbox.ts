@@ -97,6 +97,14 @@ export class Sandbox {
     return -LinuxErrno.MFILE;
   }
 
+  /** Claims a descriptor's number (`descriptors.claim`); `-EMFILE` is told of once. */
+  claimDescriptor(): number {
+    const claimed = this.descriptors.claim();
+    if (claimed >= 0) return claimed;
+    this.deny(`descriptors: ${this.descriptors.fdsMax} are open; allow more with --max-fds`);
+    return claimed;
+  }
+
   attachMemory(memory: WebAssembly.Memory): void {
     this.memory = new GuestMemory(memory);
   }

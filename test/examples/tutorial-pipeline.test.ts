@@ -12,11 +12,11 @@ import { ports, readExample, withPipeline } from '../support/pipeline.js';
 interface Serving {
   readonly group: Group;
   readonly port: number;
-  /** Ends it: it must be there until now, have said nothing, and leave nothing behind. */
+  /** Ends it: it must be there until now, have said what is due, and leave nothing behind. */
   readonly finish: () => Promise<void>;
 }
 
-async function startServing(served: Pipeline): Promise<Serving> {
+async function startServing(served: Pipeline, due: string[] = []): Promise<Serving> {
   const before = openDescriptors();
   const reports: string[] = [];
   const onReport = (line: string, name: string): void => void reports.push(`${name}: ${line}`);
@@ -25,7 +25,7 @@ async function startServing(served: Pipeline): Promise<Serving> {
   void group.ended.then((end) => (outcome = end));
   const [port] = ports(group);
   const finish = async (): Promise<void> => {
-    expect([outcome, reports]).toEqual([undefined, []]);
+    expect([outcome, reports.toSorted()]).toEqual([undefined, due]);
     expect(group.signal('SIGTERM')).toBe(true);
     expect(await group.ended).toEqual({ kind: 'exited', code: 0 });
     expect(await leakedSince(before)).toEqual([]);
@@ -44,9 +44,13 @@ beforeAll(async () => {
 
 afterAll(async () => shared.group.stop());
 
-/** Runs `body` with another pipeline. */
-async function serve(body: (port: number) => Promise<void>, other: Pipeline): Promise<void> {
-  const { group, port, finish } = await startServing(other);
+/** Runs `body` with another pipeline, whose guests are to report what is `due`. */
+async function serve(
+  body: (port: number) => Promise<void>,
+  other: Pipeline,
+  due: string[] = [],
+): Promise<void> {
+  const { group, port, finish } = await startServing(other, due);
   try {
     await body(port);
     await finish();
@@ -233,6 +237,7 @@ describe('a client', () => {
         await Promise.all(served);
       },
       changing(Object.fromEntries(few)),
+      [0, 1].map((k) => `io#${k}: descriptors: 12 are open; allow more with --max-fds`),
     );
     expect(count).toBe(700);
   });

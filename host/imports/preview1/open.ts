@@ -142,7 +142,7 @@ function openPath(
     refuseChange(sandbox, fd);
     return -LinuxErrno.ROFS;
   }
-  const claimed = descriptors.claim();
+  const claimed = sandbox.claimDescriptor();
   if (claimed < 0) return claimed;
   const mode = (flags & O_CREAT) !== 0 ? FILE_MODE : 0;
   const silent = (rights & ACCESS_RIGHTS) === 0 && (flags & (O_CREAT | O_TRUNC)) !== 0;

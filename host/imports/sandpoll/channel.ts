@@ -207,7 +207,7 @@ const recvRow = imported(
       if (refused < 0) return wasiErrno(refused);
       // First, so that nothing is lost on a full table.
       const permitted = sandbox.permitConnections(1);
-      let claimed = permitted < 0 ? permitted : descriptors.claim();
+      let claimed = permitted < 0 ? permitted : sandbox.claimDescriptor();
       if (claimed < 0) {
         // Who waits for an answer before it closes anything must still hear it.
         const full = receiver.bringsNone(fd, claimed);

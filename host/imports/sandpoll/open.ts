@@ -14,7 +14,7 @@ export function openDescriptor(
   const { memory, descriptors } = sandbox;
   const at = result >>> 0;
   if (!memory.fits(at, 4)) return Errno.FAULT;
-  const claimed = descriptors.claim();
+  const claimed = sandbox.claimDescriptor();
   if (claimed < 0) return wasiErrno(claimed);
   const handle = create();
   if (handle < 0) {
@@ -46,9 +46,9 @@ export function openPair(
   const { memory, descriptors, option } = sandbox;
   const at = result >>> 0;
   if (!memory.fits(at, 8)) return Errno.FAULT;
-  const first = descriptors.claim();
+  const first = sandbox.claimDescriptor();
   if (first < 0) return wasiErrno(first);
-  const second = descriptors.claim();
+  const second = sandbox.claimDescriptor();
   const made = second < 0 ? second : create(option);
   if (made < 0) {
     descriptors.abandon(first);

@@ -39,7 +39,7 @@ export function openSocket(
   const { descriptors, kernel } = sandbox;
   const permitted = type === SOCK_DGRAM ? 0 : sandbox.permitConnections(1);
   if (permitted < 0) return permitted;
-  const claimed = descriptors.claim();
+  const claimed = sandbox.claimDescriptor();
   if (claimed < 0) return claimed;
   const handle = kernel.socket(domain, type, protocol);
   if (handle < 0) {
@@ -120,7 +120,7 @@ export function acceptSocket(sandbox: Sandbox, fd: number, fdflags: number): num
   const listener = descriptors.handle(fd);
   const permitted = sandbox.permitConnections(1);
   if (permitted < 0) return permitted;
-  const claimed = descriptors.claim();
+  const claimed = sandbox.claimDescriptor();
   if (claimed < 0) return claimed;
   if (kind === Kind.LISTENER) descriptors.watchesListener();
   sandbox.beforeWait();
