@@ -1,26 +1,9 @@
 /** What a module exports to be run: `_start` or `_initialize` (application-abi.md). */
-import { type Outcome, NO_GRANTS, startGuest } from '#host/index.js';
+import { NO_GRANTS, startGuest } from '#host/index.js';
 import { describe, expect, test } from 'vitest';
 
+import { EXIT, SAY, TRACE, runText } from '../support/text-guest.js';
 import { wat } from '../wasm/wat.js';
-
-const EXIT = '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))';
-const TRACE = '(import "env" "trace" (func $trace (param i32 i32 f64 f64 f64 f64 f64)))';
-const SAY = `(call $trace (i32.const 0) (i32.const 0)
-  (f64.const 0) (f64.const 0) (f64.const 0) (f64.const 0) (f64.const 0))`;
-
-async function run(source: string): Promise<{ outcome: Outcome; reports: string[] }> {
-  const reports: string[] = [];
-  const guest = await startGuest({
-    bytes: wat(`(module ${source})`),
-    name: 'guest.wasm',
-    grants: NO_GRANTS,
-    onReport: (line) => {
-      reports.push(line);
-    },
-  });
-  return { outcome: await guest.ended, reports };
-}
 
 describe('a reactor', () => {
   const memory = '(memory (export "memory") 1)';
@@ -28,7 +11,7 @@ describe('a reactor', () => {
   test('runs its _initialize, and has then ended as a command that returns', async () => {
     const source = `${TRACE} ${memory} (func (export "_initialize") ${SAY})
       (func (export "handler") ${SAY})`;
-    const { outcome, reports } = await run(source);
+    const { outcome, reports } = await runText(source);
     expect(outcome).toEqual({ kind: 'exited', code: 0 });
     expect(reports).toHaveLength(1);
   });
@@ -36,9 +19,9 @@ describe('a reactor', () => {
   test('may leave, or trap, there', async () => {
     const body = (code: string): string =>
       `${EXIT} ${memory} (func (export "_initialize") ${code})`;
-    const left = await run(body('(call $exit (i32.const 3))'));
+    const left = await runText(body('(call $exit (i32.const 3))'));
     expect(left.outcome).toEqual({ kind: 'exited', code: 3 });
-    expect((await run(body('unreachable'))).outcome).toMatchObject({ kind: 'trapped' });
+    expect((await runText(body('unreachable'))).outcome).toMatchObject({ kind: 'trapped' });
   });
 
   test.each([

@@ -29,28 +29,11 @@ import {
   writeInputs,
 } from '../support/scene.js';
 import { ROOT } from '../support/sources.js';
+import { EXIT, SAY, TRACE, runText } from '../support/text-guest.js';
 import { wat } from '../wasm/wat.js';
 
 const P1 = 'wasi_snapshot_preview1';
-const EXIT = `(import "${P1}" "proc_exit" (func $exit (param i32)))`;
 const RANDOM = `(import "${P1}" "random_get" (func $random (param i32 i32) (result i32)))`;
-const TRACE = `(import "env" "trace" (func $trace (param i32 i32 f64 f64 f64 f64 f64)))`;
-const SAY = `(call $trace (i32.const 0) (i32.const 0)
-  (f64.const 0) (f64.const 0) (f64.const 0) (f64.const 0) (f64.const 0))`;
-
-/** Runs a module of WebAssembly text to its end; the lines it had said, and its outcome. */
-async function run(source: string): Promise<{ outcome: Outcome; reports: string[] }> {
-  const reports: string[] = [];
-  const guest = await startGuest({
-    bytes: wat(`(module ${source})`),
-    name: 'guest.wasm',
-    grants: NO_GRANTS,
-    onReport: (line) => {
-      reports.push(line);
-    },
-  });
-  return { outcome: await guest.ended, reports };
-}
 
 describe('B16: memories', () => {
   const fail = (at: number, length: number): string =>
@@ -60,7 +43,7 @@ describe('B16: memories', () => {
   test('of 0 pages: nothing fits, and nothing at all does', async () => {
     const memory = '(memory (export "memory") 0)';
     const exited = async (at: number, length: number): Promise<Outcome> =>
-      (await run(`${fail(at, length)} ${memory}`)).outcome;
+      (await runText(`${fail(at, length)} ${memory}`)).outcome;
     expect(await exited(0, 1)).toEqual({ kind: 'exited', code: Errno.FAULT });
     expect(await exited(0, 0)).toEqual({ kind: 'exited', code: 0 });
     expect(await exited(1, 0)).toEqual({ kind: 'exited', code: Errno.FAULT });
@@ -68,9 +51,9 @@ describe('B16: memories', () => {
 
   test('imported: as good as its own', async () => {
     const memory = '(import "env" "memory" (memory 1 2))';
-    const { outcome } = await run(`${memory} ${fail(65_528, 8)}`);
+    const { outcome } = await runText(`${memory} ${fail(65_528, 8)}`);
     expect(outcome).toEqual({ kind: 'exited', code: 0 });
-    expect((await run(`${memory} ${fail(65_529, 8)}`)).outcome).toEqual({
+    expect((await runText(`${memory} ${fail(65_529, 8)}`)).outcome).toEqual({
       kind: 'exited',
       code: Errno.FAULT,
     });
@@ -118,7 +101,7 @@ describe('B82: proc_exit', () => {
   test.each(CODES)('with %d, and nothing after it runs', async (code) => {
     const source = `${EXIT} ${TRACE} ${memory}
       (func (export "_start") ${SAY} (call $exit (i32.const ${code | 0})) ${SAY})`;
-    const { outcome, reports } = await run(source);
+    const { outcome, reports } = await runText(source);
     expect(outcome).toEqual({ kind: 'exited', code });
     expect(reports).toHaveLength(1);
   });
@@ -126,12 +109,12 @@ describe('B82: proc_exit', () => {
   test('in a start function, and deep in calls', async () => {
     const start = `${EXIT} ${TRACE} ${memory} (func $main (call $exit (i32.const 7)))
       (start $main) (func (export "_start") ${SAY})`;
-    expect(await run(start)).toEqual({ outcome: { kind: 'exited', code: 7 }, reports: [] });
+    expect(await runText(start)).toEqual({ outcome: { kind: 'exited', code: 7 }, reports: [] });
     const deep = `${EXIT} ${memory} (func $deeper (param i32)
         (if (i32.eqz (local.get 0)) (then (call $exit (i32.const 9))))
         (call $deeper (i32.sub (local.get 0) (i32.const 1))))
       (func (export "_start") (call $deeper (i32.const 1000)))`;
-    expect((await run(deep)).outcome).toEqual({ kind: 'exited', code: 9 });
+    expect((await runText(deep)).outcome).toEqual({ kind: 'exited', code: 9 });
   });
 
   test('cannot be caught', async () => {
@@ -139,7 +122,7 @@ describe('B82: proc_exit', () => {
       (loop $again
         (try (do (call $exit (i32.const 5))) (catch_all ${SAY}))
         (br $again)))`;
-    expect(await run(source)).toEqual({ outcome: { kind: 'exited', code: 5 }, reports: [] });
+    expect(await runText(source)).toEqual({ outcome: { kind: 'exited', code: 5 }, reports: [] });
   });
 
   // What the process of a command ends with: test/cli/run.test.ts.
@@ -158,7 +141,7 @@ describe('B77: recursion through an import', () => {
 
   test('is a trap', async () => {
     const start = '(func (export "_start") (call $deeper (i32.const 0)))';
-    const { outcome } = await run(`${yielding} ${memory} ${deeper} ${start}`);
+    const { outcome } = await runText(`${yielding} ${memory} ${deeper} ${start}`);
     expect(outcome).toMatchObject({ kind: 'trapped', message: /call stack/ });
   });
 
@@ -167,7 +150,7 @@ describe('B77: recursion through an import', () => {
       (func (export "_start")
         (try (do (call $deeper (i32.const 0))) (catch_all))
         (call $exit (i32.const 3)))`;
-    const { outcome } = await run(source);
+    const { outcome } = await runText(source);
     expect(outcome).toMatchObject({ kind: 'trapped', message: /call stack/ });
   });
 });
@@ -205,7 +188,7 @@ describe('B81: the boundary', () => {
   ])('an import of "%s"."%s" is missing, as any other', async (module, name) => {
     const source = `(import "${module}" "${name}" (func)) (memory (export "memory") 1)
       (func (export "_start"))`;
-    await expect(run(source)).rejects.toMatchObject({ code: 'ERR_SANDPOLL_LINK' });
+    await expect(runText(source)).rejects.toMatchObject({ code: 'ERR_SANDPOLL_LINK' });
   });
 
   test('what an import body throws ends the guest, at every number of parameters', () => {
