@@ -25,6 +25,8 @@ export default defineConfig({
     ],
     // More than there are cores: much of a test's time here is waiting.
     maxWorkers: '150%',
+    // What was built is loaded as Node loads it, not read and rewritten in each process.
+    server: { deps: { external: [/\/dist\//] } },
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: report === undefined ? ['default'] : ['default', 'json'],

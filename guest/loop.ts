@@ -4,12 +4,16 @@ import { fd_close } from './bindings/wasi_snapshot_preview1';
 import { monotonicNs } from './clock';
 import { Errno } from './errno';
 import { NEVER, Poller } from './poller/poller';
+import { beforeExit } from './process';
+import { PIECE_BYTES, Submissions, TOGETHER_MAX, TOGETHER_MIN } from './submissions';
 import { Timer, TimerHeap } from './timers';
 
 /** Size in bytes of the buffer into which every stream of a loop receives. */
 export const RECEIVE_BYTES: i32 = 65536;
 /** Readable behind it, for those who read eight bytes at once. */
 const SLACK_BYTES: i32 = 8;
+/** Size of a record of `Poller.events`. */
+const EVENT_BYTES: usize = 16;
 
 /**
  * The owner of one descriptor, called when it is ready. There are no closures in AssemblyScript:
@@ -33,6 +37,31 @@ export abstract class Handler extends Timer {
   abstract onEvents(events: i32): void;
 
   onTimeout(): void {}
+
+  /** Whether bytes of its are among those that the loop is about to send. */
+  isCollected: bool = false;
+
+  /** Whether, with these events, it wants but to receive: then the loop does it for many. */
+  receivesOnly(events: i32): bool {
+    return false;
+  }
+
+  /** Called in place of `onEvents` with what was received, or minus an errno. */
+  onReceived(data: usize, result: i32): void {}
+
+  /** Called with bytes that could not be sent with the others: to be kept, and nothing else. */
+  onUnsent(data: usize, length: i32): void {}
+
+  /** Called after `onUnsent`, when all is as it was: with 0, or minus the errno of a send. */
+  onSendsOver(result: i32): void {}
+}
+
+/** The loop that collects what its handlers send, for `exit`. */
+let collecting: EventLoop | null = null;
+
+function flushCollecting(): void {
+  const loop = collecting;
+  if (loop !== null) loop.flush();
 }
 
 /**
@@ -54,6 +83,11 @@ export class EventLoop {
   private timers: TimerHeap = new TimerHeap();
   private timeNs: i64 = 0;
   private timeIsFresh: bool = false;
+  private submissions: Submissions | null = null;
+  /** Whether sends are collected at present. */
+  private isCollecting: bool = false;
+  /** For each event of a batch the number of its receive; −1 for none. */
+  private received: StaticArray<i32> = new StaticArray<i32>(TOGETHER_MAX);
   private status: i32 = 0;
   private stopped: bool = false;
 
@@ -112,6 +146,7 @@ export class EventLoop {
 
   /** Closes the handler's descriptor and forgets it; nothing happens if it is closed. */
   close(handler: Handler): void {
+    if (handler.isCollected) this.flush();
     this.timers.cancel(handler);
     if (handler.slot >= 0) {
       this.poller.forget(handler.slot);
@@ -132,6 +167,32 @@ export class EventLoop {
     return this.status;
   }
 
+  /**
+   * Takes bytes that `handler` sends, to go out when the present batch of events is over: one call
+   * sends for all. False where it must send by itself.
+   */
+  collect(handler: Handler, data: usize, length: i32): bool {
+    if (!this.isCollecting || length > PIECE_BYTES) {
+      if (handler.isCollected) this.flush();
+      return false;
+    }
+    const submissions = this.submissions!;
+    if (submissions.send(handler, data, length)) return true;
+    const wasCollected = handler.isCollected;
+    this.flush();
+    return !wasCollected && submissions.send(handler, data, length);
+  }
+
+  /** Sends now what handlers have asked for in the present batch of events. */
+  flush(): void {
+    const submissions = this.submissions;
+    if (submissions === null || submissions.sending == 0) return;
+    const wasCollecting = this.isCollecting;
+    this.isCollecting = false;
+    submissions.carryOutSends();
+    this.isCollecting = wasCollecting;
+  }
+
   /** Makes `run` return after the present batch of events. */
   stop(): void {
     this.stopped = true;
@@ -148,8 +209,15 @@ export class EventLoop {
     this.timeIsFresh = false;
     if (count < 0) return count == -Errno.INTR ? 0 : count;
     let event = this.poller.events;
-    const end = event + ((<usize>count) << 4);
-    for (; event < end; event += 16) this.dispatch(event);
+    const end = event + <usize>count * EVENT_BYTES;
+    if (this.poller.submissionsMax >= TOGETHER_MAX) {
+      while (end - event >= <usize>TOGETHER_MIN * EVENT_BYTES) {
+        const next = min(event + <usize>TOGETHER_MAX * EVENT_BYTES, end);
+        this.dispatchTogether(event, next);
+        event = next;
+      }
+    }
+    for (; event < end; event += EVENT_BYTES) this.dispatch(event);
     return 0;
   }
 
@@ -157,12 +225,45 @@ export class EventLoop {
     return !this.stopped && this.count + this.timers.length > 0;
   }
 
-  /** Calls the handler of one event, if it is still the one that asked for it. */
+  /** Calls the handlers of some events, all receives before them and all sends behind them. */
+  private dispatchTogether(from: usize, to: usize): void {
+    let submissions = this.submissions;
+    if (submissions === null) {
+      submissions = new Submissions(this.poller);
+      this.submissions = submissions;
+    }
+    const received = this.received;
+    for (let event = from, i = 0; event < to; event += EVENT_BYTES, i++) {
+      const handler = this.handlerOf(event);
+      const together = handler !== null && handler.receivesOnly(load<i32>(event));
+      unchecked((received[i] = together ? submissions.receive(handler!.fd) : -1));
+    }
+    if (submissions.receiving != 0) submissions.carryOutReceives();
+    this.isCollecting = true;
+    collecting = this;
+    beforeExit(flushCollecting);
+    for (let event = from, i = 0; event < to; event += EVENT_BYTES, i++) {
+      const handler = this.handlerOf(event);
+      if (handler === null) continue;
+      const index = unchecked(received[i]);
+      if (index < 0) handler.onEvents(load<i32>(event));
+      else handler.onReceived(submissions.pieceOf(index), submissions.receivedBy(index));
+    }
+    this.isCollecting = false;
+    collecting = null;
+    this.flush();
+  }
+
   private dispatch(event: usize): void {
-    const slot = load<u32>(event, 8);
-    if (load<u32>(this.slots + (slot << 3)) != load<u32>(event, 12)) return;
-    const handler = unchecked(this.handlers[slot]);
+    const handler = this.handlerOf(event);
     if (handler !== null) handler.onEvents(load<i32>(event));
+  }
+
+  /** The handler of an event, if it is still the one that asked for it. */
+  private handlerOf(event: usize): Handler | null {
+    const slot = load<u32>(event, 8);
+    if (load<u32>(this.slots + (slot << 3)) != load<u32>(event, 12)) return null;
+    return unchecked(this.handlers[slot]);
   }
 
   /** Calls the timers that are due; returns the deadline of the next one. */

@@ -60,8 +60,18 @@ export function printError(text: string): i32 {
   return writeText(STDERR, text);
 }
 
-/** Ends the guest with this status. */
+let lastAct: (() => void) | null = null;
+
+/** Has this called by `exit`; one is remembered, the latest. */
+export function beforeExit(act: () => void): void {
+  lastAct = act;
+}
+
+/** Ends the guest with this status. What streams have written goes out, if there is room. */
 export function exit(status: i32): void {
+  const act = lastAct;
+  lastAct = null;
+  if (act !== null) act();
   proc_exit(status);
 }
 

@@ -6,7 +6,7 @@
  * and a guest's process 100 ms. The files lie as deep in `dist/` as what they are made of, and so
  * find the addon and each other. Packages stay what they are: modules of their own.
  */
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { rolldown } from 'rolldown';
 
 const root = new URL('../dist/', import.meta.url).pathname;
@@ -20,6 +20,10 @@ async function bundle(input, output) {
 }
 
 await bundle('worker.js', 'thread/worker.cjs');
+// V8 keeps the text of what it runs, in half as many bytes if all of it is ASCII.
+const worker = `${root}thread/worker.cjs`;
+const escaped = (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+writeFileSync(worker, readFileSync(worker, 'utf8').replace(/[^\0-\x7f]/g, escaped));
 await bundle('child/program.js', 'process/program.cjs');
 await bundle('child/thread.js', 'process/thread.cjs');
 

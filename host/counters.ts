@@ -27,6 +27,8 @@ export const Slot = {
   EVENTS: 7,
   WAIT_BUCKETS: 8,
   EVENT_BUCKETS: 8 + WAIT_BOUNDS_S.length + 1,
+  CHANNEL_RECEIVED_BYTES: 28,
+  CHANNEL_SENT_BYTES: 29,
   /** A row for each imported function: how many of its calls had each outcome. */
   CALLS: 32,
 } as const;

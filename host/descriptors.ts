@@ -61,6 +61,9 @@ const FD_BITS = 20;
 /** The largest table: a guest number stays far from 2^31 (B31). */
 export const FDS_MAX = 1 << FD_BITS;
 
+/** In place of a handle: a standard stream that the host has closed. */
+export const NO_HANDLE = -1;
+
 /** Bytes of the buffer behind a table of `fdsMax` descriptors. */
 export function descriptorTableBytes(fdsMax: number): number {
   return 4 * (HEAD + Math.ceil(fdsMax / BITS) + fdsMax * WORDS);
@@ -139,7 +142,10 @@ export class DescriptorTable {
     Atomics.and(this.#words, HEAD + Math.floor(fd / BITS), ~(1 << (fd % BITS)));
   }
 
-  /** Closes a number; returns the handle it held, which the caller closes, or `-EBADF`. */
+  /**
+   * Closes a number; returns the handle it held (it may be `NO_HANDLE`), which the caller closes,
+   * or `-EBADF`.
+   */
   close(fd: number): Handle | number {
     const kind = this.#beginChange(fd);
     if (kind === Kind.FREE) return -LinuxErrno.BADF;
@@ -154,8 +160,8 @@ export class DescriptorTable {
   }
 
   /**
-   * Moves `from` to `to`, which must both be open; returns the handle that `to` held, which the
-   * caller closes, or `-EBADF`. Callers treat `from === to` themselves.
+   * Moves `from` to `to`, which must both be open; returns what `close` of `to` would, or `-EBADF`
+   * and nothing was moved. Callers treat `from === to` themselves.
    */
   renumber(from: number, to: number): Handle | number {
     const words = this.#words;
@@ -231,19 +237,20 @@ export class DescriptorTable {
     return eager && words[at + VERSION] === version ? handle : -1;
   }
 
-  /** How many numbers are open, and how many of them are connections. Another thread may ask. */
+  /**
+   * How many numbers are open, and how many of them are connections. A supervisor may ask, and it
+   * waits for no row: a thread that is ended in the middle of a change leaves one so for ever.
+   */
   count(): { readonly open: number; readonly connections: number } {
+    const words = this.#words;
     let open = 0;
-    let connections = 0;
     for (let index = HEAD; index < this.#rows; index++) {
-      let taken = this.#words[index];
+      let taken = words[index];
       for (let fd = (index - HEAD) * BITS; taken !== 0; fd++, taken >>>= 1) {
-        const kind = (taken & 1) === 0 ? Kind.FREE : this.kind(fd);
-        if (kind !== Kind.FREE) open++;
-        if (kind === Kind.STREAM || kind === Kind.SEQPACKET) connections++;
+        if ((taken & 1) !== 0 && Atomics.load(words, this.#at(fd) + KIND) !== Kind.FREE) open++;
       }
     }
-    return { open, connections };
+    return { open, connections: this.connections() };
   }
 
   /** The handle of a descriptor that `kind` has shown to be open. */

@@ -6,7 +6,12 @@ import type { ListenAddress } from './address.js';
 import { type ChannelEnd, channelEnvironment } from './channels.js';
 import { createCounters } from './counters.js';
 import type { Grants, Limits } from './grants.js';
-import { type OpenOptions, type Opened, openDescriptors } from './guest/descriptors.js';
+import {
+  type OpenOptions,
+  type Opened,
+  closeOpened,
+  openDescriptors,
+} from './guest/descriptors.js';
 import { type GuestModule, admitModule, compileModule } from './guest/module.js';
 import { sharedParts } from './guest/crew.js';
 import { type Stdio, withStreams } from './guest/stdio.js';
@@ -149,6 +154,16 @@ function open(
   );
 }
 
+/** The thread that was started ahead, or another; `giveUp` is called if there is none to be had. */
+function threadFor({ thread }: GuestOptions, giveUp: () => void): Worker {
+  try {
+    return thread ?? takeThread();
+  } catch (error) {
+    giveUp();
+    throw error;
+  }
+}
+
 /**
  * Starts a guest, in a thread of its own unless `isolate` says else.
  *
@@ -158,10 +173,16 @@ function open(
  * open then.
  */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
-  if (options.isolate !== 'process') return startInThread(options);
-  // Loaded here: a guest in a thread does not wait for it.
-  const { startInProcess } = await import('./guest/process.js');
-  return startInProcess(options);
+  try {
+    if (options.isolate !== 'process') return await startInThread(options);
+    // Loaded here: a guest in a thread does not wait for it.
+    const { startInProcess } = await import('./guest/process.js');
+    return await startInProcess(options);
+  } catch (error) {
+    // Those that were not taken yet; the others do nothing.
+    for (const end of Object.values(options.channels ?? {})) end.close();
+    throw error;
+  }
 }
 
 /**
@@ -172,8 +193,14 @@ export async function startInThread(options: GuestOptions & PassedHandles): Prom
   const { grants } = options;
   const kernel = openNativeKernel();
   const loading = begin(options);
+  // What needs nothing to be open may fail first.
+  const shared = sharedParts(loading.info, grants.limits);
+  const counters = options.metered === true ? countersFor(loading, grants.limits) : undefined;
   const { opened, finish } = open(kernel, options);
-  const worker = options.thread ?? takeThread();
+  const worker = threadFor(options, () => {
+    closeOpened(kernel, opened);
+    finish();
+  });
   const limited = { ...options, cpuMs: grants.limits.cpuMs };
   const watched = watch(worker, kernel, opened, limited, loading.codeShift);
   const ended = watched.ended.then((outcome) => {
@@ -181,7 +208,6 @@ export async function startInThread(options: GuestOptions & PassedHandles): Prom
     finish();
     return outcome;
   });
-  const counters = options.metered === true ? countersFor(loading, grants.limits) : undefined;
   try {
     const channelFd = opened.firstFd + opened.listeners.length;
     const env = {
@@ -198,7 +224,7 @@ export async function startInThread(options: GuestOptions & PassedHandles): Prom
       ...(counters === undefined ? {} : { counters }),
       module: (await loading.loaded).module,
       info: loading.info,
-      ...sharedParts(loading.info, grants.limits),
+      ...shared,
     };
     watched.begin(message);
     await watched.linked;

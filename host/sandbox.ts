@@ -48,6 +48,8 @@ export class Sandbox {
   readonly address = new Uint8Array(SOCKADDR_BYTES);
   /** The same bytes, for the kernel port, which looks into a buffer sooner than into a view. */
   readonly addressBuffer = this.address.buffer;
+  /** And as words: the length, then the address. */
+  readonly addressWords = new Int32Array(this.addressBuffer);
   /** Where the values of socket options are built and read. */
   readonly option = new Uint8Array(OPTION_BYTES);
   /** Where the kernel port writes the `Status` of a file. */
@@ -56,7 +58,6 @@ export class Sandbox {
   /** Where the times that a file is to have are built. */
   readonly times = new Uint8Array(TIMES_BYTES);
   readonly timesView = new DataView(this.times.buffer);
-  readonly #addressWords = new Int32Array(this.addressBuffer);
   readonly #allowed = new AllowedAddresses();
   readonly #denied = new Set<string>();
   readonly #leaving: (() => void)[] = [];
@@ -130,7 +131,7 @@ export class Sandbox {
   /** Closes a guest's descriptor; `-EBADF` if it is not open. */
   closeDescriptor(fd: number): number {
     const handle = this.descriptors.close(fd);
-    return handle < 0 ? handle : this.kernel.close(handle);
+    return handle === -LinuxErrno.BADF ? handle : this.kernel.close(handle);
   }
 
   /**
@@ -156,11 +157,11 @@ export class Sandbox {
 
   /** `permit` for the peer of each datagram, by a datagram socket. */
   permitDatagram(): number {
-    if (this.#allowed.has(this.#addressWords)) return 0;
+    if (this.#allowed.has(this.addressWords)) return 0;
     const permitted = this.permit('send', Kind.DATAGRAM);
     // A unix path is longer than its length says in words, and judged each time.
     if (permitted === 0 && sockaddrFamily(this.address) !== AF_UNIX) {
-      this.#allowed.add(this.#addressWords);
+      this.#allowed.add(this.addressWords);
     }
     return permitted;
   }

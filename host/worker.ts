@@ -6,6 +6,8 @@ import { DescriptorTable } from './descriptors.js';
 import { EPOLLOUT } from './abi/epoll.js';
 import { LinuxErrno, linuxName, wasiErrno } from './errno.js';
 import type { Grants } from './grants.js';
+import { counter } from './imports/count.js';
+import { tracer } from './imports/trace.js';
 import type { TraceGroup } from './trace-groups.js';
 import { LineBudget } from './line-budget.js';
 import { openNativeKernel } from './kernel/native.js';
@@ -135,14 +137,14 @@ function traceLines(kernel: Kernel, start: WorkerStart): (line: string) => void 
 /** Makes what stands between a guest and the bodies of its imports, in its session. */
 type ObserverOf = (kernel: Kernel) => Observe;
 
-/** What `--trace` and `--metrics` do; loaded only where it is asked for. */
-async function loadObserver(start: WorkerStart): Promise<ObserverOf | undefined> {
+/**
+ * What `--trace` and `--metrics` do. Loaded by every thread, small as it is: were anything of
+ * `thread/worker.cjs` imported later, all of it would be wrapped so that each constant is looked
+ * up at each use.
+ */
+function observer(start: WorkerStart): ObserverOf | undefined {
   const { trace, counters } = start;
   if (trace.length === 0 && counters === undefined) return undefined;
-  const [{ tracer }, { counter }] = await Promise.all([
-    import('./imports/trace.js'),
-    import('./imports/count.js'),
-  ]);
   return (kernel) => {
     const traced = trace.length === 0 ? undefined : tracer(trace, traceLines(kernel, start));
     const block = counters && blockOf(counters, start.thread?.tid ?? 0);
@@ -218,5 +220,5 @@ function run(start: WorkerStart, observerOf: ObserverOf | undefined): void {
 
 parentPort?.on('message', (start: WorkerStart | typeof LEAVE) => {
   if (start === LEAVE) process.exit();
-  void loadObserver(start).then((observerOf) => run(start, observerOf));
+  run(start, observer(start));
 });

@@ -1,4 +1,4 @@
-/** Registration of the core's methods under the names of the Kernel port, and nothing else. */
+/** Registration of the core's methods under the names of the Kernel port, and what V8 is asked. */
 
 #include <napi.h>
 
@@ -41,6 +41,9 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::sendto>("sendto"),
     row<&Kernel::recvmsg>("recvmsg"),
     row<&Kernel::sendmsg>("sendmsg"),
+    row<&Kernel::recvmmsg>("recvmmsg"),
+    row<&Kernel::sendmmsg>("sendmmsg"),
+    row<&Kernel::submit>("submit"),
     row<&Kernel::shutdown>("shutdown"),
     row<&Kernel::getsockopt>("getsockopt"),
     row<&Kernel::setsockopt>("setsockopt"),
@@ -82,6 +85,8 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::readlinkat>("readlinkat"),
     row<&Kernel::getdents64>("getdents64"),
     row<&Kernel::lseek>("lseek"),
+    row<&Kernel::pread>("pread"),
+    row<&Kernel::pwrite>("pwrite"),
     row<&Kernel::preadv>("preadv"),
     row<&Kernel::pwritev>("pwritev"),
     row<&Kernel::ftruncate>("ftruncate"),
@@ -99,6 +104,7 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::open_path>("openPath"),
     row<&Kernel::landlock_create_ruleset>("landlockCreateRuleset"),
     row<&Kernel::landlock_add_path>("landlockAddPath"),
+    row<&Kernel::landlock_add_port>("landlockAddPort"),
     row<&Kernel::landlock_restrict_self>("landlockRestrictSelf"),
     row<&Kernel::seccomp_filter>("seccompFilter"),
 };
@@ -111,8 +117,19 @@ Napi::Value errno_names(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), probe::errno_names());
 }
 
+/**
+ * Node-API has no call for it. V8 does it when it hears of more memory behind the heap's objects
+ * than a heap may have, and shrinks the heap besides; what it heard is taken back at once.
+ */
+void collect_garbage(const Napi::CallbackInfo& info) {
+  constexpr int64_t kMoreThanAnyHeap = int64_t{1} << 40;
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), kMoreThanAnyHeap);
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), -kMoreThanAnyHeap);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   napi_define_properties(env, exports, sizeof(kRows) / sizeof(kRows[0]), kRows);
+  exports.Set("collectGarbage", Napi::Function::New<collect_garbage>(env, "collectGarbage"));
   exports.Set("abiLayout", Napi::Function::New<abi_layout>(env, "abiLayout"));
   exports.Set("errnoNames", Napi::Function::New<errno_names>(env, "errnoNames"));
   return exports;

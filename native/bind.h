@@ -55,14 +55,22 @@ inline bool read(napi_env env, napi_value value, Bytes& out) {
   return type == napi_uint8_array;
 }
 
-inline bool read(napi_env env, napi_value value, Iovs& out) {
+/** `Iovs` or `Operations`: a `Uint32Array`. */
+template <typename Words>
+inline bool read_words(napi_env env, napi_value value, Words& out) {
   napi_typedarray_type type;
   void* data;
   if (napi_get_typedarray_info(env, value, &type, &out.size, &data, nullptr, nullptr) != napi_ok) {
     return false;
   }
-  out.data = static_cast<const uint32_t*>(data);
+  out.data = static_cast<uint32_t*>(data);
   return type == napi_uint32_array;
+}
+
+inline bool read(napi_env env, napi_value value, Iovs& out) { return read_words(env, value, out); }
+
+inline bool read(napi_env env, napi_value value, Operations& out) {
+  return read_words(env, value, out);
 }
 
 /** A `SockaddrBuffer` or its ArrayBuffer, or null for none. */

@@ -207,6 +207,12 @@ void add_linux_sockets(std::string& json) {
   STRUCT(sockaddr_un)
       .AT(sockaddr_un, "sun_family", sun_family)
       .AT(sockaddr_un, "sun_path", sun_path);
+  STRUCT(submission)
+      .AT(submission, "opcode", opcode)
+      .AT(submission, "fd", fd)
+      .AT(submission, "buf", buf)
+      .AT(submission, "len", len)
+      .AT(submission, "result", result);
   STRUCT(msghdr)
       .AT(msghdr, "msg_name", msg_name)
       .AT(msghdr, "msg_namelen", msg_namelen)
@@ -215,6 +221,7 @@ void add_linux_sockets(std::string& json) {
       .AT(msghdr, "msg_control", msg_control)
       .AT(msghdr, "msg_controllen", msg_controllen)
       .AT(msghdr, "msg_flags", msg_flags);
+  STRUCT(mmsghdr).AT(mmsghdr, "msg_hdr", msg_hdr).AT(mmsghdr, "msg_len", msg_len);
   STRUCT(ip_mreqn)
       .AT(ip_mreqn, "imr_multiaddr", imr_multiaddr)
       .AT(ip_mreqn, "imr_address", imr_address)

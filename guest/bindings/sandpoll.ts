@@ -24,6 +24,36 @@ export declare function epoll_pwait2(
 export declare function eventfd(initval: i32, flags: i32, fd: usize): i32;
 export declare function signalfd(mask: usize, flags: i32, fd: usize): i32;
 export declare function recv(fd: i32, buffer: usize, length: usize, flags: i32, size: usize): i32;
+/** Each submission is 20 bytes: opcode u32 @0, fd i32 @4, buf @8, len u32 @12, result i32 @16. */
+export declare function submit(submissions: usize, nsubmissions: i32): i32;
+export declare function recvfrom(
+  fd: i32,
+  buffer: usize,
+  length: usize,
+  flags: i32,
+  address: usize,
+  addressLength: usize,
+  size: usize,
+): i32;
+export declare function sendto(
+  fd: i32,
+  buffer: usize,
+  length: usize,
+  flags: i32,
+  address: usize,
+  addressLength: i32,
+  size: usize,
+): i32;
+/** Each message is 32 bytes: a `msghdr` @0, and the bytes that it came to u32 @28. */
+export declare function recvmmsg(
+  fd: i32,
+  msgvec: usize,
+  vlen: i32,
+  flags: i32,
+  timeout: usize,
+  n: usize,
+): i32;
+export declare function sendmmsg(fd: i32, msgvec: usize, vlen: i32, flags: i32, n: usize): i32;
 export declare function channel_send(
   fd: i32,
   iovs: usize,

@@ -6,6 +6,14 @@ export const ADDRESS_BYTES: i32 = 128;
 /** The longest path of a unix socket in bytes: `sun_path` of `unix(7)`, without the zero. */
 const PATH_BYTES: i32 = 107;
 
+/** Room for an address as Linux has it: of a `sockaddr_un` without what it has behind its path. */
+export const SOCKADDR_BYTES: i32 = 112;
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const SOCKADDR_IN_BYTES: i32 = 16;
+const SOCKADDR_IN6_BYTES: i32 = 28;
+
 /** Address families. */
 export const enum Family {
   INET4 = 1,
@@ -67,6 +75,48 @@ export class SocketAddress {
       ? parseIpv6(text.substring(1, colon - 1), address.bytes)
       : parseIpv4(text.substring(0, colon), address.bytes);
     return valid ? address : null;
+  }
+
+  /** Becomes the `sockaddr` of `length` bytes at `at`, of which `SOCKADDR_BYTES` are there. */
+  readSockaddr(at: usize, length: i32): void {
+    const family = length < 2 ? 0 : load<u16>(at);
+    this.port = 0;
+    if (family == AF_INET) {
+      store<u16>(this.bytes, Family.INET4);
+      store<u32>(this.bytes, load<u32>(at, 4), 2);
+      this.port = bswap(load<u16>(at, 2));
+    } else if (family == AF_INET6) {
+      store<u16>(this.bytes, Family.INET6);
+      memory.copy(this.bytes + 2, at + 8, 16);
+      this.port = bswap(load<u16>(at, 2));
+    } else {
+      memory.fill(this.bytes, 0, ADDRESS_BYTES);
+      if (family != AF_UNIX) return;
+      store<u16>(this.bytes, Family.UNIX);
+      memory.copy(this.bytes + 2, at + 2, min(length - 2, PATH_BYTES));
+    }
+  }
+
+  /** Writes it as a `sockaddr`, with room for `SOCKADDR_BYTES`; returns its length. */
+  writeSockaddr(at: usize): i32 {
+    if (this.family == Family.UNIX) {
+      store<u16>(at, AF_UNIX);
+      memory.copy(at + 2, this.bytes + 2, PATH_BYTES);
+      let length = 0;
+      while (length < PATH_BYTES && load<u8>(at + 2 + length) != 0) length++;
+      store<u8>(at + 2 + length, 0);
+      return 2 + length + 1;
+    }
+    const isInet4 = this.family == Family.INET4;
+    memory.fill(at, 0, SOCKADDR_IN6_BYTES);
+    store<u16>(at, isInet4 ? AF_INET : AF_INET6);
+    store<u16>(at, bswap(<u16>this.port), 2);
+    if (isInet4) {
+      store<u32>(at, load<u32>(this.bytes, 2), 4);
+      return SOCKADDR_IN_BYTES;
+    }
+    memory.copy(at + 8, this.bytes + 2, 16);
+    return SOCKADDR_IN6_BYTES;
   }
 
   /** As `parse` reads it; IPv6 without shortening. */

@@ -5,7 +5,9 @@ import { NS_PER_S } from '../clock';
 import { Errno } from '../errno';
 import { EventLoop, Handler, RECEIVE_BYTES } from '../loop';
 import { Events } from '../poller/poller';
+import { PIECE_BYTES } from '../submissions';
 import { SocketAddress } from './address';
+import { Ending } from './ending';
 import {
   Shutdown,
   connect,
@@ -21,19 +23,6 @@ import {
 const LINGER_NS: i64 = 2 * NS_PER_S;
 /** How many full buffers an edge-triggered stream reads before others have their turn. */
 const READS_PER_EVENT: i32 = 16;
-
-/**
- * What happens once all that was written has been sent. Up to `HALF_CLOSED`, what the peer sends
- * is still wanted.
- */
-const enum Ending {
-  NONE,
-  HALF,
-  HALF_CLOSED,
-  CLOSE,
-  SHUTDOWN,
-  LINGERING,
-}
 
 /**
  * A connected stream. Subclass it, and answer in `onData`:
@@ -61,6 +50,8 @@ export abstract class TcpStream extends Handler {
   private outgoing: ByteBuffer | null = null;
   private ending: i32 = Ending.NONE;
   private isConnecting: bool = false;
+  /** Whether the last receive was as long as a piece: then it is not received with others. */
+  private isBulk: bool = false;
   private isPaused: bool = false;
   private isHeldBack: bool = false;
   private wantsWritable: bool = false;
@@ -133,11 +124,14 @@ export abstract class TcpStream extends Handler {
   }
 
   /**
-   * Sends bytes, now or as soon as the peer takes them. Returns `length`, or minus an errno:
-   * then the stream is closed.
+   * Sends bytes: together with those of other streams when the handlers of the present events have
+   * run, or now, or as soon as the peer takes them. Returns `length`, or minus an errno: then the
+   * stream is closed.
    */
   write(data: usize, length: i32): i32 {
-    if (this.pendingBytes == 0 && this.ending == Ending.NONE && !this.isConnecting) {
+    if (this.canSend && this.loop.collect(this, data, length)) return length;
+    // Asked again: what was collected before may have been more than the kernel takes.
+    if (this.canSend) {
       const sent = send(this.fd, data, length);
       if (sent == length) return length;
       if (sent >= 0) return this.enqueue(data + sent, length - sent, length);
@@ -160,11 +154,12 @@ export abstract class TcpStream extends Handler {
    * peer takes more. Who sends without end, a piece each time, leaves the others their turns.
    */
   whenWritable(): void {
+    if (this.isCollected) this.loop.flush();
     this.wantsWritable = true;
     this.updateInterest();
   }
 
-  /** Reads nothing until `resume`. */
+  /** Reads nothing until `resume`, but for what this turn of the loop has read by then. */
   pause(): void {
     this.isPaused = true;
     this.updateInterest();
@@ -199,6 +194,7 @@ export abstract class TcpStream extends Handler {
 
   /** Closes at once; `errno` is what `onClose` is told. */
   close(errno: i32 = 0): void {
+    if (this.isCollected) this.loop.flush();
     if (this.fd < 0) return;
     this.loop.close(this);
     const outgoing = this.outgoing;
@@ -245,12 +241,44 @@ export abstract class TcpStream extends Handler {
     else if (events & (Events.ERR | Events.HUP)) this.close(Errno.CONNRESET);
   }
 
+  receivesOnly(events: i32): bool {
+    return (
+      events == Events.IN &&
+      this.interest == Events.IN &&
+      !this.isBulk &&
+      !this.isConnecting &&
+      this.pendingBytes == 0
+    );
+  }
+
+  onReceived(data: usize, result: i32): void {
+    if (result <= 0) {
+      // A stream that another one has paused since finds its end anew when it resumes.
+      if (result < 0 || (this.interest & Events.IN) != 0) this.receiveNone(result);
+      return;
+    }
+    if (this.ending <= Ending.HALF_CLOSED) this.onData(data, result);
+    if (result < PIECE_BYTES) return;
+    this.isBulk = true;
+    if (this.loop.poller.edgeTriggered && (this.interest & Events.IN) != 0) this.receive(Events.IN);
+  }
+
+  onSendsOver(result: i32): void {
+    if (result < 0) this.fail(-result);
+    else if (this.fd >= 0) this.announce();
+  }
+
+  private get canSend(): bool {
+    return this.pendingBytes == 0 && this.ending == Ending.NONE && !this.isConnecting;
+  }
+
   private receive(events: i32): void {
     const buffer = this.loop.receiveBuffer;
     const edgeTriggered = this.loop.poller.edgeTriggered;
     for (let i = 0; i < READS_PER_EVENT; i++) {
       const length = recv(this.fd, buffer, RECEIVE_BYTES);
       if (length <= 0) return this.receiveNone(length);
+      if (length < PIECE_BYTES) this.isBulk = false;
       if (this.ending <= Ending.HALF_CLOSED) this.onData(buffer, length);
       if (!edgeTriggered || (this.interest & Events.IN) == 0) return;
       // A short read has emptied the socket. But an end that is already known is no new edge.
@@ -274,6 +302,12 @@ export abstract class TcpStream extends Handler {
 
   private enqueue(data: usize, length: i32, result: i32): i32 {
     if (this.fd < 0 || this.ending != Ending.NONE) return -Errno.PIPE;
+    this.onUnsent(data, length);
+    this.announce();
+    return result;
+  }
+
+  onUnsent(data: usize, length: i32): void {
     let outgoing = this.outgoing;
     if (outgoing === null) {
       outgoing = new ByteBuffer();
@@ -281,12 +315,15 @@ export abstract class TcpStream extends Handler {
     }
     outgoing.append(data, length);
     this.pendingBytes = outgoing.length;
+  }
+
+  /** Tells of what was kept. */
+  private announce(): void {
     if (!this.isCongested && this.pendingBytes > this.highWaterBytes) {
       this.isCongested = true;
       this.onCongestion();
     }
     this.updateInterest();
-    return result;
   }
 
   private flush(): void {
@@ -309,6 +346,7 @@ export abstract class TcpStream extends Handler {
   }
 
   private finish(ending: i32): void {
+    if (this.isCollected) this.loop.flush();
     if (this.fd < 0 || this.ending == Ending.LINGERING) return;
     if (ending == Ending.HALF && this.ending > Ending.HALF) return;
     const wasHalfClosed = this.ending == Ending.HALF_CLOSED;

@@ -1,6 +1,15 @@
 /** The poller behind which Linux's epoll stands. It needs the import module `sandpoll`. */
 
-import { epoll_create1, epoll_ctl, epoll_wait } from '../bindings/sandpoll';
+import {
+  epoll_create1,
+  epoll_ctl,
+  epoll_wait,
+  recvfrom,
+  recvmmsg,
+  sendmmsg,
+  sendto,
+  submit,
+} from '../bindings/sandpoll';
 import { NS_PER_MS } from '../clock';
 import { Events, NEVER, Poller } from './poller';
 
@@ -17,6 +26,8 @@ const ET: i32 = 1 << 31;
 
 const EVENT_BYTES: i32 = 16;
 const MAX_EVENTS: i32 = 512;
+const SUBMISSIONS_MAX: i32 = 64;
+const MSG_TRUNC: i32 = 0x20;
 const LONGEST_WAIT_MS: i64 = i32.MAX_VALUE;
 
 const EVENT: usize = memory.data(EVENT_BYTES, 8);
@@ -29,6 +40,8 @@ export class EpollPoller extends Poller {
 
   constructor(trigger: Trigger = Trigger.LEVEL) {
     super();
+    this.submissionsMax = SUBMISSIONS_MAX;
+    this.takesDatagrams = true;
     if (trigger == Trigger.EDGE) {
       this.edgeTriggered = true;
       this.flags = ET | Events.RDHUP;
@@ -74,4 +87,42 @@ export class EpollPoller extends Poller {
     const errno = epoll_wait(this.epfd, this.events, MAX_EVENTS, timeoutMs, RESULT);
     return errno == 0 ? load<i32>(RESULT) : -errno;
   }
+
+  submit(submissions: usize, count: i32): i32 {
+    return -submit(submissions, count);
+  }
+
+  receiveDatagrams(fd: i32, vector: usize, count: i32): i32 {
+    if (count == 1) return receiveOne(fd, vector);
+    const errno = recvmmsg(fd, vector, count, 0, 0, RESULT);
+    return errno == 0 ? load<i32>(RESULT) : -errno;
+  }
+
+  sendDatagrams(fd: i32, vector: usize, count: i32): i32 {
+    if (count == 1) return sendOne(fd, vector);
+    const errno = sendmmsg(fd, vector, count, 0, RESULT);
+    return errno == 0 ? load<i32>(RESULT) : -errno;
+  }
+}
+
+/** What `recvmmsg` does with one message of one buffer, by the call that is made for it. */
+function receiveOne(fd: i32, message: usize): i32 {
+  const iovec = load<usize>(message, 8);
+  const room = load<i32>(iovec, 4);
+  const name = load<usize>(message);
+  const errno = recvfrom(fd, load<usize>(iovec), room, MSG_TRUNC, name, message + 4, RESULT);
+  if (errno != 0) return -errno;
+  const length = load<i32>(RESULT);
+  store<i32>(message, length > room ? MSG_TRUNC : 0, 24);
+  store<i32>(message, min(length, room), 28);
+  return 1;
+}
+
+function sendOne(fd: i32, message: usize): i32 {
+  const iovec = load<usize>(message, 8);
+  const length = load<i32>(iovec, 4);
+  const name = load<usize>(message);
+  const nameBytes = load<i32>(message, 4);
+  const errno = sendto(fd, load<usize>(iovec), length, 0, name, nameBytes, RESULT);
+  return errno == 0 ? 1 : -errno;
 }

@@ -1,5 +1,7 @@
 /** What an event loop waits on, whichever system call stands behind it. */
 
+import { Errno } from '../errno';
+
 /** Readiness, with Linux's numbers. ERR and HUP are reported whether asked for or not. */
 export const enum Events {
   IN = 0x001,
@@ -27,6 +29,14 @@ export abstract class Poller {
    */
   events: usize = 0;
 
+  /**
+   * How many operations on sockets `submit` carries out at once; 0 where there is no such call, and
+   * each operation is a call of its own.
+   */
+  submissionsMax: i32 = 0;
+  /** Whether there are calls that receive and send many datagrams: `receiveDatagrams`. */
+  takesDatagrams: bool = false;
+
   /** Gets ready: 0, or minus an errno. Called once by the loop. */
   abstract open(): i32;
 
@@ -46,4 +56,19 @@ export abstract class Poller {
    * there are, or minus an errno. Never returns 0 early.
    */
   abstract wait(deadlineNs: i64, nowNs: i64): i32;
+
+  /** Carries out `count` operations (`Submissions`) by one call: 0, or minus an errno. */
+  submit(submissions: usize, count: i32): i32 {
+    return -Errno.NOSYS;
+  }
+
+  /** Receives up to `count` messages (`mmsghdr`) at `vector`: how many, or minus an errno. */
+  receiveDatagrams(fd: i32, vector: usize, count: i32): i32 {
+    return -Errno.NOSYS;
+  }
+
+  /** Sends `count` messages: how many it has sent, or minus the errno of the first. */
+  sendDatagrams(fd: i32, vector: usize, count: i32): i32 {
+    return -Errno.NOSYS;
+  }
 }

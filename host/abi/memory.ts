@@ -57,24 +57,30 @@ export class GuestMemory {
   }
 
   /** `readIovecs` for a single one; false if it or its buffer lies outside memory. */
-  readIovec(at: number): boolean {
+  readIovec(at: number, to = 0): boolean {
     if (!this.fits(at, Iovec.SIZE)) return false;
     const buf = Iovec.buf.get(this.view, at);
     const len = Iovec.len.get(this.view, at);
     if (!this.fits(buf, len)) return false;
-    this.iovs[0] = buf;
-    this.iovs[1] = len;
+    this.iovs[2 * to] = buf;
+    this.iovs[2 * to + 1] = len;
     return true;
   }
 
   /**
-   * Reads an array of iovec or ciovec once, into `iovs`: from here on the guest cannot change it.
-   * Returns the count; `-EINVAL` for more than IOV_MAX, `-EFAULT` for any buffer outside memory.
-   * Lengths beyond what Linux moves in one call are cut to it.
+   * Reads an array of iovec or ciovec once, into `iovs` behind the first `to` there: from here on
+   * the guest cannot change it. Returns the count; `-EINVAL` for more than IOV_MAX in all,
+   * `-EFAULT` for any buffer outside memory. Lengths beyond what Linux moves in one call are cut
+   * to it.
    */
-  readIovecs(at: number, count: number): number {
-    if (count === 1) return this.readIovec(at) ? 1 : -LinuxErrno.FAULT;
-    if (count > IOV_MAX) return -LinuxErrno.INVAL;
+  readIovecs(at: number, count: number, to = 0): number {
+    if (count + to > IOV_MAX) return -LinuxErrno.INVAL;
+    if (count === 1) return this.readIovec(at, to) ? 1 : -LinuxErrno.FAULT;
+    return this.#readSeveral(at, count, to);
+  }
+
+  /** Apart: what is left of `readIovecs` is small enough to be compiled into its callers. */
+  #readSeveral(at: number, count: number, to: number): number {
     if (!this.fits(at, count * Iovec.SIZE)) return -LinuxErrno.FAULT;
     const { iovs, view } = this;
     let room = TRANSFER_BYTES_MAX;
@@ -83,8 +89,8 @@ export class GuestMemory {
       const len = Iovec.len.get(view, at + i * Iovec.SIZE);
       if (!this.fits(buf, len)) return -LinuxErrno.FAULT;
       const taken = Math.min(len, room);
-      iovs[2 * i] = buf;
-      iovs[2 * i + 1] = taken;
+      iovs[2 * (to + i)] = buf;
+      iovs[2 * (to + i) + 1] = taken;
       room -= taken;
     }
     return count;

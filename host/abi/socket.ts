@@ -30,6 +30,9 @@ export const Msghdr = struct(28, 4, {
   flags: u32(24),
 });
 
+/** `mmsghdr`: a `Msghdr` where `hdr` stands, and the bytes that it came to. */
+export const Mmsghdr = struct(32, 4, { hdr: u32(0), len: u32(28) });
+
 /** `ip_mreqn`; addresses have their high byte first. */
 export const IpMreqn = struct(12, 4, { multiaddr: u32(0), address: u32(4), ifindex: u32(8) });
 
@@ -52,6 +55,7 @@ export const MSG_EOR = 0x80;
 export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
+export const MSG_WAITFORONE = 0x10000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 /**

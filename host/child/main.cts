@@ -36,7 +36,7 @@ function limitResources({ limits }: Setup): number {
   return Math.min(...results.map((result) => (result === -EPERM ? 0 : result)));
 }
 
-function landlock({ attributes, paths }: NonNullable<Setup['landlock']>): number {
+function landlock({ attributes, paths, ports }: NonNullable<Setup['landlock']>): number {
   const ruleset = kernel.landlockCreateRuleset(Uint8Array.from(attributes), 0);
   if (ruleset < 0) return ruleset;
   for (const [path, access] of paths) {
@@ -45,6 +45,10 @@ function landlock({ attributes, paths }: NonNullable<Setup['landlock']>): number
     if (opened < 0) continue;
     const added = kernel.landlockAddPath(ruleset, opened, access);
     kernel.close(opened);
+    if (added < 0) return added;
+  }
+  for (const [port, access] of ports) {
+    const added = kernel.landlockAddPort(ruleset, port, access);
     if (added < 0) return added;
   }
   const restricted = kernel.landlockRestrictSelf(ruleset, 0);

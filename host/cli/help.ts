@@ -75,6 +75,8 @@ takes its module anew at SIGHUP, which reload sends to it:
 Options of pipeline, whose file gives each role its own options of run:
   --check                  look the file and its modules over, and start nothing
   --restart, --restart-limit: as for serve (it is not started again unless said)
+  --ready-timeout DURATION how long it has until the roles with a probe answer, at the
+                           start and at a reload (10s unless said)
   --grace, --quiet, --metrics, --capture-output, --log-...: as for run
 
 RULE is [tcp:|udp:]HOST|CIDR|*[:PORT[-PORT][,...]][/in|/out], or unix:PATH.

@@ -33,7 +33,7 @@ const NOT_FOR_ROLES: ReadonlyMap<string, string> = new Map([
   ['share', 'the instances of a role share each listener'],
 ]);
 
-const OWN_KEYS = ['name', 'module', 'instances', 'args'];
+const OWN_KEYS = ['name', 'module', 'instances', 'args', 'probe'];
 const NO_ROLE_HAS = new Set([...NOT_FOR_ROLES.keys(), 'help', 'version']);
 const ROLE_OPTIONS = Object.keys(OPTIONS).filter((name) => !NO_ROLE_HAS.has(name));
 const ROLE_KEYS = [...OWN_KEYS, ...ROLE_OPTIONS];
@@ -163,11 +163,14 @@ function readRole(table: Table, at: Path, reading: Reading): PipelineRole {
   problems.push(...unknownKeys(table, at, ROLE_KEYS));
   const name = requiredText(table, 'name', at, reading);
   const module = requiredText(table, 'module', at, reading);
-  const { args = [], instances = 1 } = table;
+  const { args = [], instances = 1, probe } = table;
   if (!isTexts(args)) problems.push({ at: [...at, 'args'], sentence: 'args: a list of texts' });
   if (!Number.isInteger(instances)) {
     const sentence = 'instances must be a whole number, as in instances = 2';
     problems.push({ at: [...at, 'instances'], sentence });
+  }
+  if (probe !== undefined && !isText(probe)) {
+    problems.push({ at: [...at, 'probe'], sentence: 'probe must be a text, as in "/health"' });
   }
   const own = [module, ...(isTexts(args) ? args : [])];
   const { grants, listen, isolate, trace, timeoutMs } = readOptions(table, at, own, reading);
@@ -177,6 +180,7 @@ function readRole(table: Table, at: Path, reading: Reading): PipelineRole {
     isolate,
     trace,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(isText(probe) ? { probePath: probe } : {}),
     name,
     file: resolve(dirname(reading.file), module),
     bytes: module === '' ? new Uint8Array() : readModule(module, at, reading),

@@ -30,6 +30,7 @@ export interface PipelineArguments extends WatchOptions {
   readonly quiet: boolean;
   /** None, unless the command line says which ends are answered with a new start. */
   readonly restarts?: Partial<RestartPolicy>;
+  readonly readyTimeoutMs?: number;
 }
 
 const OPTIONS = {
@@ -37,6 +38,7 @@ const OPTIONS = {
   grace: { type: 'string' },
   restart: { type: 'string' },
   'restart-limit': { type: 'string' },
+  'ready-timeout': { type: 'string' },
   metrics: { type: 'string' },
   'capture-output': { type: 'boolean', default: false },
   'log-format': { type: 'string' },
@@ -63,6 +65,7 @@ export function parsePipelineArguments(args: readonly string[]): PipelineArgumen
   const { check: checks, grace, metrics, quiet, restart } = values;
   const { 'capture-output': captureOutput, 'log-format': logFormat } = values;
   const { 'log-level': logLevel, 'restart-limit': restartLimit } = values;
+  const { 'ready-timeout': readyTimeout } = values;
   return {
     file,
     check: checks,
@@ -71,6 +74,7 @@ export function parsePipelineArguments(args: readonly string[]): PipelineArgumen
     ...readServeFlags({
       restart: restart ?? (restartLimit === undefined ? 'temporary' : 'permanent'),
       ...(restartLimit === undefined ? {} : { restartLimit }),
+      ...(readyTimeout === undefined ? {} : { readyTimeout }),
     }),
     ...readWatchFlags({
       captureOutput,
@@ -101,15 +105,22 @@ function roleOf(pipeline: Pipeline, instance: string): Partial<PipelineRole> {
   return pipeline.roles.find((role) => role.name === name) ?? {};
 }
 
-/** A line for each listener, with the descriptor that every instance of the role has it by. */
-function sayListeners({ guests }: Group): void {
+/**
+ * Says a line for each listener, with the descriptor that every instance of the role has it by,
+ * but for those that were said `before`; returns all of them.
+ */
+function sayListeners({ guests }: Group, before: ReadonlySet<string>): ReadonlySet<string> {
+  const lines = new Set<string>();
   for (const { name, guest } of guests) {
     if (!name.endsWith('#0')) continue;
     const role = name.slice(0, -2);
     for (const { url, fd } of guest.listeners) {
-      say(`listening on ${url} (${role}, fd ${fd})`, { fields: { role, url, fd } });
+      const line = `listening on ${url} (${role}, fd ${fd})`;
+      if (!before.has(line)) say(line, { fields: { role, url, fd } });
+      lines.add(line);
     }
   }
+  return lines;
 }
 
 async function check(pipeline: Pipeline, { file, quiet }: PipelineArguments): Promise<number> {
@@ -163,13 +174,21 @@ class Speaker {
   }
 }
 
-/** Of a pipeline that is kept running, HUP has the file read anew; else it is the guests'. */
+/**
+ * Says what it listens on. Of a pipeline that is kept running, HUP has the file read anew; else it
+ * is the guests'.
+ */
 function signalsOf(service: PipelineService, { file, restarts }: PipelineArguments) {
   const kept = restarts?.kind !== 'temporary';
+  let listening = sayListeners(service.group(), new Set());
+  const reload = async (): Promise<void> => {
+    await service.reload(() => readPipeline(file));
+    listening = sayListeners(service.group(), listening);
+  };
   return {
     signal: (name: GuestSignal): boolean => {
       if (name !== 'SIGHUP' || !kept) return service.signal(name);
-      void service.reload(() => readPipeline(file));
+      void reload();
       return true;
     },
     stop: async (options?: StopOptions): Promise<Outcome> => service.stop(options),
@@ -181,7 +200,7 @@ export async function runPipeline(options: PipelineArguments): Promise<number> {
   configureLog(options.log);
   const pipeline = readPipeline(options.file);
   if (options.check) return check(pipeline, options);
-  const { graceMs, restarts } = options;
+  const { graceMs, restarts, readyTimeoutMs } = options;
   const speaker = new Speaker(pipeline);
   let service: PipelineService | undefined;
   let leaves = false;
@@ -196,6 +215,7 @@ export async function runPipeline(options: PipelineArguments): Promise<number> {
     ...watchedBy(options),
     graceMs,
     ...(restarts && { restarts }),
+    ...(readyTimeoutMs === undefined ? {} : { readyTimeoutMs }),
     onEvent: (event) => speaker.tell(event),
     onReport: (line, guest) => say(`sandpoll: ${guest}: ${line}`, { level: 'warn', guest }),
   });
@@ -207,7 +227,6 @@ export async function runPipeline(options: PipelineArguments): Promise<number> {
       leaves = true;
     },
   });
-  sayListeners(service.group());
   await service.ended;
   const status = await speaker.status();
   return signalled() ?? status;

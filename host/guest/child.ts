@@ -30,11 +30,13 @@ const CONTROL = 3;
  * How long is waited for the answer to a signal. It takes a tenth of a millisecond; on a machine
  * that is busy, a time slice or two.
  */
-const ANSWER_NS = 500_000_000;
+const ANSWER_MS = 500;
+const MS_NS = 1_000_000;
 
 const NO_BYTES = new Uint8Array(0);
 const NO_IOVS = new Uint32Array(0);
 const INFO_BYTES = 12;
+const INFO_HANDLE_AT = 4;
 
 /** Every process that has not ended: none outlives this one, however that ends (B86). */
 const children = new Set<ChildProcess>();
@@ -78,12 +80,13 @@ export class Child extends EventEmitter<ChildEvents> {
       stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
     });
     children.add(this.#process);
+    // First of all: for want of descriptors there is neither a process nor a stream to it.
+    this.#process.once('error', (error) => this.#fail(error));
     const control = this.#control;
     const reader = new FrameReader(CHILD_FRAME_BYTES_MAX, (payload) => this.#take(payload));
     control?.on('data', (chunk: Buffer) => this.#guarded(() => reader.push(chunk)));
     // A write to one that is just dying; its end is told by itself.
     control?.on('error', () => {});
-    this.#process.once('error', (error) => this.#fail(error));
     this.#process.once('close', (code, signal) => {
       this.#close();
       this.emit('gone', code, signal);
@@ -94,8 +97,9 @@ export class Child extends EventEmitter<ChildEvents> {
     return this.#process.pid;
   }
 
-  get #control(): Duplex | null {
-    return this.#process.stdio[CONTROL] as Duplex | null;
+  get #control(): Duplex | undefined {
+    const { stdio } = this.#process as Partial<ChildProcess>;
+    return stdio?.[CONTROL] as Duplex | undefined;
   }
 
   tell(message: ToChild): void {
@@ -115,14 +119,21 @@ export class Child extends EventEmitter<ChildEvents> {
     this.#sequence = (this.#sequence + 1) % SEQUENCES;
     this.tell({ kind: 'signal', sequence: this.#sequence, name });
     const info = new DataView(this.#info.buffer);
-    for (;;) {
-      if (this.#kernel.poll(this.#channel, EPOLLIN, 0, ANSWER_NS) <= 0) return true;
+    const from = performance.now();
+    // What else comes is a late answer to an earlier signal, or lies: it gets no more time.
+    for (let leftMs = ANSWER_MS; leftMs > 0; leftMs = from + ANSWER_MS - performance.now()) {
+      const leftNs = Math.floor(leftMs * MS_NS);
+      if (this.#kernel.poll(this.#channel, EPOLLIN, 0, leftNs) <= 0) return true;
       const got = this.#kernel.channelRecv(this.#channel, NO_BYTES, NO_IOVS, 0, this.#info);
       if (got < 0) return false;
+      // No answer brings a descriptor: what does come is not to pile up here.
+      const brought = info.getInt32(INFO_HANDLE_AT, true);
+      if (brought >= 0) this.#kernel.close(brought);
       const header = info.getUint32(0, true);
       if (header === answerHeader(this.#sequence, true)) return true;
       if (header === answerHeader(this.#sequence, false)) return false;
     }
+    return true;
   }
 
   kill(): void {

@@ -4,7 +4,14 @@
  */
 import type { ListenAddress } from '../address.js';
 import { type ChannelEnd, takeChannelEnd } from '../channels.js';
-import { Access, DescriptorTable, FDS_MAX, Kind, descriptorTableBytes } from '../descriptors.js';
+import {
+  Access,
+  DescriptorTable,
+  FDS_MAX,
+  Kind,
+  NO_HANDLE,
+  descriptorTableBytes,
+} from '../descriptors.js';
 import { type Grants, checkDirs } from '../grants.js';
 import { checkBuffers, limitBuffers } from '../grants/buffers.js';
 import type { Handle, Kernel, Session } from '../kernel/kernel.js';
@@ -37,7 +44,7 @@ export interface Opened {
 
 /** The host's own stream. */
 function inherited(kernel: Kernel, fd: number, access: number): OpenedStream {
-  return { handle: kernel.stdio(fd), kind: Kind.STDIO, access };
+  return { handle: Math.max(kernel.stdio(fd), NO_HANDLE), kind: Kind.STDIO, access };
 }
 
 /** How many descriptors these options make. */
@@ -64,7 +71,7 @@ export function openDescriptors(kernel: Kernel, options: OpenOptions): Opened {
         const needed = neededFds(options);
         throw usageError(`--max-fds ${fds}: this guest starts with ${needed} descriptors already`);
       }
-      // A stream that the host has closed stays closed (handle −1), its number taken (B27).
+      // A stream that the host has closed stays closed (no handle), its number taken (B27).
       descriptors.open(fd, handle, kind, access, 0, preopen);
     };
     const installSocket = (handle: number, kind: number, access: number): void => {
@@ -92,9 +99,17 @@ export function openDescriptors(kernel: Kernel, options: OpenOptions): Opened {
       installSocket(takeChannelEnd(name, end), Kind.CHANNEL, Access.READ | Access.WRITE);
     }
   } catch (error) {
-    for (const listener of listeners) listener.remove();
-    kernel.sessionClose(session);
+    closeOpened(kernel, { session, listeners });
     throw error;
   }
   return { session, table, listeners, firstFd: STDIO.length + dirs.length };
+}
+
+/** Closes what was opened for a guest that cannot be started after all. */
+export function closeOpened(
+  kernel: Kernel,
+  { session, listeners }: Pick<Opened, 'session' | 'listeners'>,
+): void {
+  for (const listener of listeners) listener.remove();
+  kernel.sessionClose(session);
 }

@@ -1,4 +1,6 @@
 /** Counting each call by its outcome, what it moved, and how long it waited, for `--metrics`. */
+import { Mmsghdr } from '../abi/socket.js';
+import { OP_RECV, Submission } from '../abi/submit.js';
 import { FUNCTIONS_MAX, EVENT_BOUNDS, OUTCOMES, Slot, WAIT_BOUNDS_S } from '../counters.js';
 import { Kind } from '../descriptors.js';
 import { Errno } from '../errno.js';
@@ -16,6 +18,14 @@ const ACCEPTS = new Set(['sock_accept', 'accept4']);
 const CONNECTS = new Set(['sock_connect', 'connect']);
 const RECEIVES = new Set(['sock_recv', 'sock_recv_from', 'recv', 'recvfrom', 'recvmsg', 'fd_read']);
 const SENDS = new Set(['sock_send', 'sock_send_to', 'send', 'sendto', 'sendmsg', 'fd_write']);
+const MESSAGE_SLOTS: ReadonlyMap<string, number> = new Map([
+  ['recvmmsg', Slot.RECEIVED_BYTES],
+  ['sendmmsg', Slot.SENT_BYTES],
+]);
+const CHANNEL_SLOTS: ReadonlyMap<string, number> = new Map([
+  ['channel_recv', Slot.CHANNEL_RECEIVED_BYTES],
+  ['channel_send', Slot.CHANNEL_SENT_BYTES],
+]);
 
 type Call = (...words: Word[]) => number;
 
@@ -29,15 +39,62 @@ function fill(block: Float64Array, at: number, bounds: readonly number[], value:
   block[at + bucket]++;
 }
 
+/** How many bytes a call has moved that was a success. */
+function sizeOf(row: ImportRow, sandbox: Sandbox): (words: readonly Word[]) => number {
+  const index = Object.keys(row.parameters).indexOf('result.size');
+  return (words) => sandbox.memory.view.getUint32((words[index] as number) >>> 0, true);
+}
+
 /** Bytes that crossed a socket: other descriptors are read and written too. */
 function noteBytes(row: ImportRow, block: Float64Array, sandbox: Sandbox, slot: number): Note {
-  const sizeIndex = Object.keys(row.parameters).indexOf('result.size');
+  const size = sizeOf(row, sandbox);
   const { descriptors } = sandbox;
   return (words, outcome) => {
     if (outcome !== Errno.SUCCESS) return;
     const kind = descriptors.kind(words[0] as number);
-    if (kind < Kind.STREAM || kind > Kind.SEQPACKET) return;
-    block[slot] += sandbox.memory.view.getUint32((words[sizeIndex] as number) >>> 0, true);
+    if (kind >= Kind.STREAM && kind <= Kind.SEQPACKET) block[slot] += size(words);
+  };
+}
+
+/** Bytes that crossed a channel, without what the host tells the other one of a descriptor. */
+function noteChannelBytes(
+  row: ImportRow,
+  block: Float64Array,
+  sandbox: Sandbox,
+  slot: number,
+): Note {
+  const size = sizeOf(row, sandbox);
+  return (words, outcome) => {
+    if (outcome === Errno.SUCCESS) block[slot] += size(words);
+  };
+}
+
+/** Bytes that the operations of one `submit` have moved. */
+function noteSubmissions(block: Float64Array, sandbox: Sandbox): Note {
+  return (words, outcome) => {
+    if (outcome !== Errno.SUCCESS) return;
+    const { view } = sandbox.memory;
+    const at = (words[0] as number) >>> 0;
+    const end = at + (words[1] as number) * Submission.SIZE;
+    for (let from = at; from < end; from += Submission.SIZE) {
+      const received = Submission.opcode.get(view, from) === OP_RECV;
+      const size = Submission.result.get(view, from) | 0;
+      if (size > 0) block[received ? Slot.RECEIVED_BYTES : Slot.SENT_BYTES] += size;
+    }
+  };
+}
+
+/** Bytes that the messages of one call have moved. */
+function noteMessages(row: ImportRow, block: Float64Array, sandbox: Sandbox, slot: number): Note {
+  const index = Object.keys(row.parameters).indexOf('result.n');
+  return (words, outcome) => {
+    if (outcome !== Errno.SUCCESS) return;
+    const { view } = sandbox.memory;
+    const told = view.getUint32((words[index] as number) >>> 0, true);
+    // Another thread may have written there, but not to what was asked for.
+    const count = Math.min(told, (words[2] as number) >>> 0);
+    const at = (words[1] as number) >>> 0;
+    for (let i = 0; i < count; i++) block[slot] += Mmsghdr.len.get(view, at + i * Mmsghdr.SIZE);
   };
 }
 
@@ -52,6 +109,11 @@ function noteConnects(block: Float64Array, { descriptors }: Sandbox): Note {
 function noteOf(row: ImportRow, block: Float64Array, sandbox: Sandbox): Note {
   if (RECEIVES.has(row.name)) return noteBytes(row, block, sandbox, Slot.RECEIVED_BYTES);
   if (SENDS.has(row.name)) return noteBytes(row, block, sandbox, Slot.SENT_BYTES);
+  const channelSlot = CHANNEL_SLOTS.get(row.name);
+  if (channelSlot !== undefined) return noteChannelBytes(row, block, sandbox, channelSlot);
+  const messageSlot = MESSAGE_SLOTS.get(row.name);
+  if (messageSlot !== undefined) return noteMessages(row, block, sandbox, messageSlot);
+  if (row.name === 'submit') return noteSubmissions(block, sandbox);
   if (CONNECTS.has(row.name)) return noteConnects(block, sandbox);
   if (ACCEPTS.has(row.name)) {
     return (_words, outcome) => {

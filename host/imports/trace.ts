@@ -1,5 +1,6 @@
 /** One line for each call, as `strace(1)` writes it, from the rows' parameter names. */
 import type { GuestMemory } from '../abi/memory.js';
+import { OP_RECV, OP_SEND, Submission } from '../abi/submit.js';
 import { wasiName } from '../errno.js';
 import type { Sandbox } from '../sandbox.js';
 import type { TraceGroup } from '../trace-groups.js';
@@ -13,6 +14,7 @@ const GROUP_OF_PREFIX: ReadonlyMap<string, TraceGroup> = new Map([
   ['timerfd', 'epoll'],
   ['signalfd', 'epoll'],
   ['channel', 'sock'],
+  ['submit', 'sock'],
   ['pipe2', 'fs'],
   ['poll', 'poll'],
   ['fd', 'fs'],
@@ -78,6 +80,26 @@ function resultValue(memory: GuestMemory, kind: ParameterKind, word: Word): stri
     : String(memory.view.getBigUint64(at, true));
 }
 
+const OPERATIONS: ReadonlyMap<number, string> = new Map([
+  [OP_SEND, 'send'],
+  [OP_RECV, 'recv'],
+]);
+
+/** What became of each submission: ` recv(5)=64 send(7)=EPIPE`. */
+function submissions(memory: GuestMemory, at: number, count: number): string {
+  const { view } = memory;
+  let told = '';
+  for (let i = 0; i < count; i++) {
+    const from = at + i * Submission.SIZE;
+    const opcode = Submission.opcode.get(view, from);
+    const result = Submission.result.get(view, from) | 0;
+    const name = OPERATIONS.get(opcode) ?? `operation ${opcode}`;
+    told += ` ${name}(${Submission.fd.get(view, from)})=`;
+    told += result < 0 ? wasiName(-result) : result;
+  }
+  return told;
+}
+
 /** `sock_recv(fd=5, ri_data=0x400, …) = 0 size=64 ro_flags=0`, or `= EAGAIN`. */
 export function traceLine(
   row: ImportRow,
@@ -106,6 +128,9 @@ export function traceLine(
     .map(
       ({ name, kind, word }) => ` ${name.slice(RESULT.length)}=${resultValue(memory, kind, word)}`,
     );
+  if (row.name === 'submit') {
+    results.push(submissions(memory, Number(words[0]) >>> 0, Number(words[1])));
+  }
   return `${call} = 0${results.join('')}`;
 }
 

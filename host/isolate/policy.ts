@@ -1,16 +1,15 @@
 /** What a guest's process may still do once it is confined, as data: from the guest's grants. */
 import type { DirGrant, Grants } from '../grants.js';
 import type { FilterRule } from './filter.js';
+import { type LandlockNeeds, portsOf } from './landlock.js';
 import type { SyscallName } from './syscalls.js';
 
 /** What decides the policy: what the guest was granted, and what its host will do for it. */
-export interface Needs {
+export interface Needs extends LandlockNeeds {
   /** Sockets of IPv4 and IPv6 that the guest makes itself. */
   readonly inet: boolean;
   /** Unix sockets that it makes itself, other than pairs. */
   readonly unix: boolean;
-  /** Abstract unix addresses among those. */
-  readonly abstractUnix: boolean;
   /** Names: the resolver of libc reads files and makes sockets. */
   readonly resolve: boolean;
   /** Threads that start later read their code then. */
@@ -65,8 +64,12 @@ const READING: readonly FilterRule[] = [
 const READ_CALLS: readonly SyscallName[] = ['pread64', 'getdents64'];
 
 /** What is done with files that are open, and with such as may be changed; all by the port. */
-const FILE_CALLS: readonly SyscallName[] = ['preadv', 'fadvise64', 'fsync', 'fdatasync'];
-const FILE_CHANGES: readonly SyscallName[] = ['pwritev', 'ftruncate', 'fallocate', 'utimensat'];
+const FILE_CALLS: readonly SyscallName[] = [
+  ...(['pread64', 'preadv', 'fadvise64', 'fsync', 'fdatasync'] as const),
+];
+const FILE_CHANGES: readonly SyscallName[] = [
+  ...(['pwrite64', 'pwritev', 'ftruncate', 'fallocate', 'utimensat'] as const),
+];
 
 /** And in directories: `openat2(2)` to look a path up, whose flags are out of sight. */
 const DIRECTORY_CALLS: readonly SyscallName[] = ['openat2', 'getdents64'];
@@ -95,6 +98,14 @@ const STREAM_AND_DATAGRAM = [1, 2];
 const PROTOCOLS = [0, 6, 17];
 
 const SOL_SOCKET = 1;
+const MSG_FASTOPEN = 0x2000_0000;
+/** Calls that send, and which argument is their flags. */
+const SENDS = [
+  ['sendto', 3],
+  ['sendmsg', 2],
+  ['sendmmsg', 3],
+] as const satisfies readonly (readonly [SyscallName, number])[];
+
 /** SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_LOCK_FILTER, and the BPF and REUSEPORT ones. */
 const FILTER_OPTIONS = [26, 27, 44, 50, 51, 52];
 /** IP, TCP, UDP, IPv6; their options from 64 on are netfilter's. */
@@ -158,6 +169,19 @@ function optionRules(): FilterRule[] {
   return [...refused, ...whenOneOf('setsockopt', 1, [SOL_SOCKET]), ...levels];
 }
 
+/**
+ * A connection can also be made by a message that opens it, and there Linux asks no Landlock (6.18
+ * does not). First, so that a message costs few instructions more; where any port may be connected
+ * to, nothing: a filter's answer that depends on arguments is not remembered by the kernel.
+ */
+function openingRules({ inet, resolve, connectPorts }: Needs): FilterRule[] {
+  if (connectPorts === 'any' || !(inet || resolve)) return [];
+  return SENDS.map(([call, argument]) => {
+    const tests = [{ argument, mask: MSG_FASTOPEN, equals: MSG_FASTOPEN }];
+    return { call, tests, errno: EACCES };
+  });
+}
+
 /** Calls about files, whatever their arguments. */
 function fileCalls({ resolve, threads, dirs, files }: Needs): readonly SyscallName[] {
   const changes = dirs.some(({ readOnly }) => !readOnly);
@@ -175,6 +199,7 @@ function fileCalls({ resolve, threads, dirs, files }: Needs): readonly SyscallNa
 export function filterRules(needs: Needs, pid: number): FilterRule[] {
   const reads = needs.resolve || needs.threads;
   return [
+    ...openingRules(needs),
     ...whenOneOf('ioctl', 1, IOCTLS),
     ...whenOneOf('fcntl', 1, FCNTLS),
     ...whenOneOf('prctl', 0, PRCTLS),
@@ -215,6 +240,9 @@ const RESOLVER_FILES: readonly string[] = [
   '/etc/ld.so.cache',
 ];
 
+/** Where it asks when an answer is too long for a datagram. */
+const RESOLVER_PORTS = [53];
+
 /** Where its modules are. */
 const RESOLVER_DIRECTORIES = ['/lib', '/lib64', '/usr/lib'];
 
@@ -237,6 +265,8 @@ export function needsOf(
     inet: net.allow.length > unix.length,
     unix: unix.length > 0,
     abstractUnix: unix.some((rule) => 'path' in rule && rule.path[0] === 0),
+    bindPorts: portsOf(net.allow, 'in'),
+    connectPorts: portsOf(net.allow, 'out', resolve.length > 0 ? RESOLVER_PORTS : []),
     resolve: resolve.length > 0,
     threads,
     dirs: dirs.map(({ host, readOnly }) => ({ host, readOnly })),

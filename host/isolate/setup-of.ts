@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { Limits } from '../grants.js';
 import type { Confinement } from '../kernel/confine.js';
-import { READ_DIR, READ_FILE, directoryRights, rulesetAttributes } from './landlock.js';
+import { READ_DIR, READ_FILE, directoryRights, portRights, rulesetAttributes } from './landlock.js';
 import { resourceLimits } from './limits.js';
 import { type Needs, readablePaths } from './policy.js';
 import type { Setup } from './setup.js';
@@ -43,10 +43,8 @@ export function setupOf(
       : {
           landlock: {
             version,
-            attributes: rulesetAttributes(version, {
-              tcp: needs.inet || needs.resolve,
-              abstractUnix: needs.abstractUnix,
-            }),
+            attributes: rulesetAttributes(version, needs),
+            ports: portRights(version, needs),
             paths: [
               ...[...HOST_PATHS, ...readablePaths(needs)].flatMap(readRight),
               ...dirs.map(({ host, readOnly }) => {

@@ -15,6 +15,8 @@ export interface Setup {
     readonly version: number;
     /** `struct landlock_ruleset_attr`. */
     readonly attributes: readonly number[];
+    /** TCP ports, each with a right to it. */
+    readonly ports: readonly (readonly [port: number, access: number])[];
     /** What may be read, and the granted directories, each with the rights to it. */
     readonly paths: readonly (readonly [path: string, access: number])[];
   };

@@ -15,6 +15,7 @@ export const SYSCALLS = {
   lseek: [8, 62],
   ioctl: [16, 29],
   pread64: [17, 67],
+  pwrite64: [18, 68],
   preadv: [295, 69],
   pwritev: [296, 70],
   readv: [19, 65],

@@ -2,11 +2,12 @@
 import type { Kernel } from './kernel.js';
 
 /** What a parameter of a kernel call is, for the generated wrappers. */
-export type CallParameter = 'handle' | 'number' | 'bytes' | 'iovs' | 'address';
+export type CallParameter = 'handle' | 'number' | 'bytes' | 'iovs' | 'operations' | 'address';
 
 const at = { bytes: 'bytes', offset: 'number' } as const;
 const bytesRange = { bytes: 'bytes', offset: 'number', length: 'number' } as const;
 const vector = { bytes: 'bytes', iovs: 'iovs', count: 'number' } as const;
+const messages = { bytes: 'bytes', iovs: 'iovs', table: 'bytes', count: 'number' } as const;
 const sockaddr = { handle: 'handle', address: 'address' } as const;
 const option = { handle: 'handle', level: 'number', name: 'number', ...bytesRange } as const;
 const waiting = { epoll: 'handle', bytes: 'bytes', offset: 'number', maxevents: 'number' } as const;
@@ -51,6 +52,15 @@ export const KERNEL_CALLS = {
   sendto: { handle: 'handle', ...bytesRange, flags: 'number', address: 'address' },
   recvmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
   sendmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
+  submit: { bytes: 'bytes', operations: 'operations', count: 'number' },
+  recvmmsg: {
+    handle: 'handle',
+    ...messages,
+    flags: 'number',
+    seconds: 'number',
+    nanoseconds: 'number',
+  },
+  sendmmsg: { handle: 'handle', ...messages, flags: 'number' },
   shutdown: { handle: 'handle', how: 'number' },
   getsockopt: option,
   setsockopt: option,
@@ -115,6 +125,8 @@ export const KERNEL_CALLS = {
   readlinkat: { ...path, room: 'number', roomBytes: 'number' },
   getdents64: { ...path, cookieLo: 'number', cookieHi: 'number' },
   lseek: { handle: 'handle', ...position, whence: 'number', bytes: 'bytes', at: 'number' },
+  pread: { handle: 'handle', ...bytesRange, positionLo: 'number', positionHi: 'number' },
+  pwrite: { handle: 'handle', ...bytesRange, positionLo: 'number', positionHi: 'number' },
   preadv: { handle: 'handle', ...vector, ...position },
   pwritev: { handle: 'handle', ...vector, ...position },
   ftruncate: { handle: 'handle', sizeLo: 'number', sizeHi: 'number' },

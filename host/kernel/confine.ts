@@ -20,6 +20,8 @@ export interface Confinement {
   landlockCreateRuleset(attributes: Uint8Array, flags: number): Handle | Result;
   /** `landlock_add_rule(2)`, LANDLOCK_RULE_PATH_BENEATH: `access` to what `parent` holds. */
   landlockAddPath(ruleset: Handle, parent: Handle, access: number): Result;
+  /** `landlock_add_rule(2)`, LANDLOCK_RULE_NET_PORT: `access` to a TCP port; 4 and later. */
+  landlockAddPort(ruleset: Handle, port: number, access: number): Result;
   /** `landlock_restrict_self(2)`: the calling thread, and threads that it starts later. */
   landlockRestrictSelf(ruleset: Handle, flags: number): Result;
   /** `seccomp(2)`, SECCOMP_SET_MODE_FILTER: `program` is a row of `struct sock_filter`. */
@@ -33,6 +35,7 @@ export const CONFINEMENT_CALLS = [
   'openPath',
   'landlockCreateRuleset',
   'landlockAddPath',
+  'landlockAddPort',
   'landlockRestrictSelf',
   'seccompFilter',
 ] as const satisfies readonly (keyof Confinement)[];

@@ -13,7 +13,15 @@ import type { Files } from './files.js';
 import type { Bytes, Handle, Result, Session, SockaddrBuffer } from './values.js';
 
 export type { Bytes, Handle, Result, Session, SockaddrBuffer } from './values.js';
-export { EPOLL_EVENTS_MAX, ESCAPES, IOV_MAX, SOCKADDR_BYTES, STATUS_BYTES } from './values.js';
+export {
+  EPOLL_EVENTS_MAX,
+  ESCAPES,
+  IOV_MAX,
+  MESSAGES_MAX,
+  MESSAGE_BYTES,
+  SOCKADDR_BYTES,
+  STATUS_BYTES,
+} from './values.js';
 
 /**
  * `bytes` is always the memory that the call reads or writes, `offset` and `length` a range in it.
@@ -114,6 +122,38 @@ export interface Kernel extends Files {
     count: number,
     flags: number,
     address: SockaddrBuffer | null,
+  ): Result;
+  /**
+   * Several `recv` and `send` with flags 0, one after the other, for the price of one crossing.
+   * `operations` has four u32 for each of `count`: the handle @0, in whose place its result is
+   * left; 0 to receive and 1 to send @1; offset @2 and length @3 in `bytes`. `-EINVAL` for more
+   * than the array has.
+   */
+  submit(bytes: Bytes, operations: Uint32Array, count: number): Result;
+  /**
+   * `recvmmsg(2)` of up to `count` messages, at most `MESSAGES_MAX`: returns how many came, and
+   * fills as many rows of `table` (`MESSAGE_BYTES` each). `iovs` has the buffers of all messages,
+   * one after the other, at most IOV_MAX. `seconds` −1 is no time-out; Linux looks at it after
+   * each message only, and 0 takes one.
+   */
+  recvmmsg(
+    handle: Handle,
+    bytes: Bytes,
+    iovs: Uint32Array,
+    table: Bytes,
+    count: number,
+    flags: number,
+    seconds: number,
+    nanoseconds: number,
+  ): Result;
+  /** `sendmmsg(2)` with MSG_NOSIGNAL, of messages as `recvmmsg` has them: how many were sent. */
+  sendmmsg(
+    handle: Handle,
+    bytes: Bytes,
+    iovs: Uint32Array,
+    table: Bytes,
+    count: number,
+    flags: number,
   ): Result;
   /** `shutdown(2)`: how is SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2. */
   shutdown(handle: Handle, how: number): Result;

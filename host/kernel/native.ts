@@ -3,8 +3,13 @@ import { createRequire } from 'node:module';
 import type { Confinement } from './confine.js';
 import type { Kernel } from './kernel.js';
 
+export interface CollectGarbage {
+  /** Has V8 look through the heap of this thread, and give back to the system what is unused. */
+  collectGarbage(): void;
+}
+
 /** The addon: the port, what a child gives up before its guest runs, and what only tests ask. */
-interface Addon extends Kernel, Confinement {
+interface Addon extends Kernel, Confinement, CollectGarbage {
   /** JSON of every guest-facing struct's size, alignment and field offsets, in bytes. */
   abiLayout(): string;
   /** JSON of every constant of this machine's `errno.h`. */

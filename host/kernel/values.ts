@@ -27,6 +27,16 @@ export const SOCKADDR_BYTES = 132;
 /** The largest number of buffers one vectored call takes: IOV_MAX of `readv(2)`. */
 export const IOV_MAX = 1024;
 
+/**
+ * Size in bytes of a row of the table that `recvmmsg` and `sendmmsg` take, one for each message:
+ * the number of its buffers u32 @0, what it came to in bytes u32 @4, Linux's msg_flags u32 @8, and
+ * a `SockaddrBuffer` @12: whence it came, or where it goes; a length of 0 is none.
+ */
+export const MESSAGE_BYTES = 144;
+
+/** The largest number of messages that one call of the port receives or sends. */
+export const MESSAGES_MAX = 128;
+
 /** The largest number of events that one wait reports; more wait for the next call. */
 export const EPOLL_EVENTS_MAX = 4096;
 

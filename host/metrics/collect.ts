@@ -172,6 +172,18 @@ const METRICS: readonly Metric[] = [
     Slot.RECEIVED_BYTES,
   ),
   slot('sandpoll_sent_bytes_total', 'counter', 'Bytes sent to sockets.', Slot.SENT_BYTES),
+  slot(
+    'sandpoll_channel_received_bytes_total',
+    'counter',
+    'Bytes received over channels.',
+    Slot.CHANNEL_RECEIVED_BYTES,
+  ),
+  slot(
+    'sandpoll_channel_sent_bytes_total',
+    'counter',
+    'Bytes sent over channels.',
+    Slot.CHANNEL_SENT_BYTES,
+  ),
   ['sandpoll_calls_total', 'counter', 'Calls of imported functions.', calls],
   [
     'sandpoll_call_errors_total',

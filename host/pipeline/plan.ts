@@ -31,6 +31,11 @@ export interface PipelineRole extends Omit<GuestOptions, Decided> {
   readonly grants?: Grants;
   /** Each is opened once, and shared by the instances of the role. */
   readonly listen?: readonly ListenAddress[];
+  /**
+   * A path that the role must answer by HTTP, at its first listener of streams and with a status
+   * below 400, before what serves the pipeline calls it ready.
+   */
+  readonly probePath?: string;
 }
 
 /** Every instance of the one role has a channel of its own to every instance of the other. */
@@ -57,6 +62,8 @@ export interface Problem {
 const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 /** Variables by which a guest finds what it was given. */
 const RESERVED = /^(SANDPOLL_|LISTEN_FD(S|NAMES)$)/;
+/** What can stand in a request line as it is (RFC 9112 §3.2.1). */
+const PROBE_PATH = /^\/[!-~]*$/;
 /** Standard input, output and error. */
 const STDIO_FDS = 3;
 
@@ -144,6 +151,20 @@ function listenProblems({ roles }: Pipeline): Problem[] {
   );
 }
 
+function probeProblems({ roles }: Pipeline): Problem[] {
+  return roles.flatMap(({ name, probePath, listen = [] }, index) => {
+    if (probePath === undefined) return [];
+    const at = ['role', index, 'probe'];
+    if (!PROBE_PATH.test(probePath)) {
+      const form = `a path that ${name} answers by HTTP, as in /health`;
+      return [{ at, sentence: `probe '${probePath}': write ${form}` }];
+    }
+    if (listen.some(({ transport }) => transport !== 'udp')) return [];
+    const sentence = `probe ${probePath}: ${name} listens nowhere to be asked; give it a listen`;
+    return [{ at, sentence }];
+  });
+}
+
 function channelProblems({ roles, channels }: Pipeline): Problem[] {
   const names = new Set(roles.map(({ name }) => name));
   const pairs = new Set<string>();
@@ -213,6 +234,7 @@ export function pipelineProblems(pipeline: Pipeline): readonly Problem[] {
     ...grantProblems(pipeline),
     ...directoryProblems(pipeline),
     ...listenProblems(pipeline),
+    ...probeProblems(pipeline),
     ...channelProblems(pipeline),
     ...cycleProblems(pipeline),
   ];

@@ -1,6 +1,7 @@
 /** Starting a pipeline: its listeners, its channels, and a guest for each instance. */
 import { basename } from 'node:path';
 
+import type { ListenAddress } from '../address.js';
 import { type ChannelEnd, createChannel } from '../channels.js';
 import { NO_GRANTS } from '../grants.js';
 import { type Group, type Member, groupOf } from '../group.js';
@@ -22,10 +23,19 @@ import {
 export interface PipelineListeners {
   /** Those of a role, in the order of its `listen`. */
   of(role: string): readonly SharedListener[];
+  all(): readonly SharedListener[];
+  /**
+   * Those of a pipeline that is to take this one's place: what it has as well is the same, what it
+   * has besides is opened. Throws an error of Node's shape, none left open of these.
+   */
+  next(pipeline: Pipeline): PipelineListeners;
   /** Leaves them to the guests: once all of these have closed one, nobody connects any more. */
   release(): void;
-  /** Closes them all, if they are not released, and removes unix paths. */
-  close(): void;
+  /**
+   * Closes them, if they are not released, and removes unix paths; but for those that are among
+   * `others`.
+   */
+  close(others?: PipelineListeners): void;
 }
 
 /** How an instance is watched; what is said of it comes with its name, `io#1`. */
@@ -44,26 +54,50 @@ export interface PipelineOptions extends Watching {
   readonly listeners?: PipelineListeners;
 }
 
-/** Opens the listeners of a pipeline; throws an error of Node's shape, none left open. */
-export function openPipelineListeners({ roles }: Pipeline): PipelineListeners {
-  const opened = new Map<string, SharedListener[]>();
-  const all = (): SharedListener[] => [...opened.values()].flat();
-  const close = (): void => all().forEach((listener) => listener.close());
+/** By what a listener is known to the next pipeline: a port that was picked is its role's. */
+function keyOf(role: string, index: number, listen: ListenAddress): string {
+  const { address } = listen;
+  const picked = 'port' in address && address.port === 0;
+  return JSON.stringify([listen, ...(picked ? [role, index] : [])]);
+}
+
+/** Opens what is not among `held`. */
+function openBesides(
+  held: ReadonlyMap<string, SharedListener>,
+  { roles }: Pipeline,
+): PipelineListeners {
+  const opened = new Map<string, SharedListener>();
+  const ofRoles = new Map<string, SharedListener[]>();
   try {
     for (const { name, listen = [] } of roles) {
-      const listeners: SharedListener[] = [];
-      opened.set(name, listeners);
-      for (const address of listen) listeners.push(shareListener(address));
+      const listeners = listen.map((each, index) => {
+        const key = keyOf(name, index, each);
+        const listener = held.get(key) ?? shareListener(each);
+        opened.set(key, listener);
+        return listener;
+      });
+      ofRoles.set(name, listeners);
     }
   } catch (error) {
-    close();
+    for (const [key, listener] of opened) if (!held.has(key)) listener.close();
     throw error;
   }
+  const all = (): SharedListener[] => [...opened.values()];
   return {
-    of: (role) => opened.get(role) ?? [],
+    of: (role) => ofRoles.get(role) ?? [],
+    all,
+    next: (pipeline) => openBesides(opened, pipeline),
     release: () => all().forEach(releaseListener),
-    close,
+    close: (others) => {
+      const kept = new Set(others?.all());
+      for (const listener of all()) if (!kept.has(listener)) listener.close();
+    },
   };
+}
+
+/** Opens the listeners of a pipeline; throws an error of Node's shape, none left open. */
+export function openPipelineListeners(pipeline: Pipeline): PipelineListeners {
+  return openBesides(new Map(), pipeline);
 }
 
 function moduleName({ file, name }: PipelineRole): string {

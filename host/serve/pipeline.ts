@@ -8,11 +8,10 @@ import {
   type PipelineOptions,
   loadPipeline,
   openPipelineListeners,
-  startPipeline,
 } from '../pipeline/start.js';
 import type { GuestSignal } from '../signals.js';
 import type { Outcome } from '../trap.js';
-import { usageError } from '../usage.js';
+import { type ProofOptions, startAlone, startSuccessor } from './proof.js';
 import { DEFAULT_RESTARTS, type RestartPolicy, Restarts, isRestarted } from './restarts.js';
 import type { ServiceEvent } from './service.js';
 
@@ -34,6 +33,11 @@ export type PipelineEvent = Extract<
 export interface ServePipelineOptions extends Omit<PipelineOptions, 'listeners'> {
   /** Which ends are answered with a new start, and how many: `DEFAULT_RESTARTS` unless said. */
   readonly restarts?: Partial<RestartPolicy>;
+  /**
+   * How long a pipeline has until it is proved ready, at a reload, and wherever one of its roles
+   * has a probe: 10 s unless said.
+   */
+  readonly readyTimeoutMs?: number;
   readonly onEvent?: (event: PipelineEvent) => void;
 }
 
@@ -42,19 +46,14 @@ export interface PipelineService extends Pick<Group, 'ended' | 'listeners' | 'si
   group(): Group;
   /**
    * Replaces all of it: the pipeline that `read` gives is loaded, started over the same listeners
-   * and proved ready; then the present one is asked to leave, and has its grace. One that is not
-   * good changes nothing: false, and an event says why. So it is while another reload is under way.
+   * (those it has besides are opened) and proved ready; then those it has not are closed, and the
+   * present one is asked to leave, and has its grace. One that is not good changes nothing: false,
+   * and an event says why. So it is while another reload is under way.
    */
   reload(read: () => Pipeline): Promise<boolean>;
 }
 
-/** How long the instances that listen have until they wait at their listeners. */
 const READY_TIMEOUT_MS = 10_000;
-
-/** The listeners of each role, as text to compare. */
-function listenersOf({ roles }: Pipeline): string {
-  return JSON.stringify(roles.map(({ name, listen = [] }) => [name, listen]));
-}
 
 /** Loads each module once, for one life after the other. */
 async function load(pipeline: Pipeline): Promise<Pipeline> {
@@ -65,46 +64,35 @@ async function load(pipeline: Pipeline): Promise<Pipeline> {
   return { ...pipeline, roles };
 }
 
-/** Rejects unless all instances run, and those that listen wait at their listeners. */
-async function provedReady({ guests }: Group): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    const error = new Error(`it was not ready within ${READY_TIMEOUT_MS}ms`);
-    timer = setTimeout(() => reject(error), READY_TIMEOUT_MS);
-  });
-  const ended = guests.map(async ({ name, guest }): Promise<never> => {
-    await guest.ended;
-    throw new Error(`${name} ended before it was ready`);
-  });
-  const listening = guests.filter(({ guest }) => guest.listeners.length > 0);
-  const ready = Promise.all(listening.map(async ({ guest }) => guest.ready));
-  for (const each of ended) each.catch(() => {});
-  try {
-    const all = await Promise.race([ready, late, ...ended]);
-    if (all.includes(false)) throw new Error('it ended before it was ready');
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Whether an instance ended as none should; those that were stopped were so because of another. */
 function isFailure({ outcome }: Ending): boolean {
   if (outcome.kind === 'killed') return outcome.reason !== 'stopped';
   return outcome.kind === 'trapped' || outcome.code !== 0;
 }
 
+/** What each life is started with. */
+function startingOf(options: ServePipelineOptions, listeners: PipelineListeners): PipelineOptions {
+  const { restarts: _, readyTimeoutMs: __, onEvent: ___, ...starting } = options;
+  return { ...starting, listeners };
+}
+
+function proofOf({ readyTimeoutMs = READY_TIMEOUT_MS }: ServePipelineOptions): ProofOptions {
+  return { timeoutMs: readyTimeoutMs };
+}
+
 class PipelineSupervisor implements PipelineService {
-  readonly listeners: Group['listeners'];
   readonly ended: Promise<Outcome>;
   #pipeline: Pipeline;
-  readonly #open: PipelineListeners;
+  #open: PipelineListeners;
   readonly #options: ServePipelineOptions;
   readonly #policy: RestartPolicy;
   readonly #restarts: Restarts;
+  readonly #stopping = new AbortController();
+  readonly #proof: ProofOptions;
   #group: Group;
-  #asked = false;
   #version = 1;
-  #reloads = false;
+  /** The reload that is under way. */
+  #reloading: Promise<boolean> | undefined;
   /** Tells that another group has come in the place of the present one. */
   #replaced: () => void = () => {};
   /** Groups that were replaced and have not ended. */
@@ -123,8 +111,8 @@ class PipelineSupervisor implements PipelineService {
     this.#options = options;
     this.#policy = { ...DEFAULT_RESTARTS, ...options.restarts };
     this.#restarts = new Restarts(this.#policy);
+    this.#proof = { ...proofOf(options), signal: this.#stopping.signal };
     this.#group = first;
-    this.listeners = first.listeners;
     // Those that nobody starts again end as listeners of one process do.
     if (this.#policy.kind === 'temporary') open.release();
     this.ended = this.#live();
@@ -132,6 +120,10 @@ class PipelineSupervisor implements PipelineService {
 
   group(): Group {
     return this.#group;
+  }
+
+  get listeners(): Group['listeners'] {
+    return this.#group.listeners;
   }
 
   signal(name: GuestSignal): boolean {
@@ -147,8 +139,18 @@ class PipelineSupervisor implements PipelineService {
   }
 
   async reload(read: () => Pipeline): Promise<boolean> {
-    if (this.#reloads || this.#asked) return false;
-    this.#reloads = true;
+    if (this.#reloading !== undefined || this.#asked) return false;
+    this.#reloading = this.#reload(read);
+    const done = await this.#reloading;
+    this.#reloading = undefined;
+    return done;
+  }
+
+  get #asked(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  async #reload(read: () => Pipeline): Promise<boolean> {
     const version = this.#version + 1;
     this.#tell({ kind: 'reloading', version });
     try {
@@ -161,23 +163,25 @@ class PipelineSupervisor implements PipelineService {
     } catch (error) {
       this.#tell({ kind: 'reload failed', version, error: error as Error });
       return false;
-    } finally {
-      this.#reloads = false;
     }
   }
 
   async #replace(pipeline: Pipeline): Promise<void> {
-    if (listenersOf(pipeline) !== listenersOf(this.#pipeline)) {
-      throw usageError('what its roles listen on has changed; stop it, and start it anew');
-    }
-    const next = await startPipeline(pipeline, this.#starting());
+    const open = this.#open.next(pipeline);
+    let next: Group;
     try {
-      await provedReady(next);
-      if (this.#asked) throw new Error('it is to stop');
+      next = await startSuccessor(pipeline, startingOf(this.#options, open), this.#proof);
+      if (this.#asked) {
+        await next.stop();
+        throw new Error('it is to stop');
+      }
     } catch (error) {
-      await next.stop();
+      open.close(this.#open);
       throw error;
     }
+    // Who waits in the queue of one that is dropped is the present pipeline's until it has left.
+    this.#open.close(open);
+    this.#open = open;
     this.#draining.add(this.#group);
     this.#pipeline = pipeline;
     this.#group = next;
@@ -195,7 +199,7 @@ class PipelineSupervisor implements PipelineService {
   }
 
   #leave(): void {
-    this.#asked = true;
+    this.#stopping.abort();
     this.#open.release();
     this.#hurry();
   }
@@ -215,6 +219,8 @@ class PipelineSupervisor implements PipelineService {
       if (cause === undefined || group !== this.#group) continue;
       if (isRestarted(this.#policy.kind, cause.outcome) && (await this.#restart(cause.name)))
         continue;
+      await this.#reloading;
+      if (group !== this.#group) continue;
       await Promise.all([...this.#draining].map(async (each) => each.ended));
       this.#open.close();
       return cause.outcome;
@@ -256,21 +262,20 @@ class PipelineSupervisor implements PipelineService {
       // Meanwhile a reload may have put another in its place.
       if (this.#asked || this.#group !== before) return !this.#asked;
       try {
-        const next = await startPipeline(this.#pipeline, this.#starting());
+        const next = await startAlone(this.#pipeline, this.#starting(), this.#proof);
         // Asked while it started, it has heard of no signal.
         if (this.#asked || this.#group !== before) await next.stop();
         else this.#group = next;
         return !this.#asked;
       } catch (error) {
-        this.#tell({ kind: 'unstartable', name, error: error as Error });
+        if (!this.#asked) this.#tell({ kind: 'unstartable', name, error: error as Error });
       }
     }
     return false;
   }
 
   #starting(): PipelineOptions {
-    const { restarts: _, onEvent: __, ...options } = this.#options;
-    return { ...options, listeners: this.#open };
+    return startingOf(this.#options, this.#open);
   }
 
   async #wait(delayMs: number): Promise<void> {
@@ -288,7 +293,8 @@ class PipelineSupervisor implements PipelineService {
  * Starts a pipeline, and starts all of it again when it has ended, as `restarts` says; its
  * modules are compiled once, and its listeners stay open: who connects in between is served.
  * `signal` and `stop` ask it to leave for good. `ended` settles when nothing runs and nothing will,
- * with the outcome that decided that. Rejects as `startPipeline` does.
+ * with the outcome that decided that. Rejects as `startPipeline` does, and with the
+ * code `ERR_SANDPOLL_NOT_READY` if a probe of one of its roles is not answered.
  */
 export async function servePipeline(
   pipeline: Pipeline,
@@ -297,8 +303,7 @@ export async function servePipeline(
   const loaded = await load(pipeline);
   const listeners = openPipelineListeners(loaded);
   try {
-    const { restarts: _, onEvent: __, ...starting } = options;
-    const first = await startPipeline(loaded, { ...starting, listeners });
+    const first = await startAlone(loaded, startingOf(options, listeners), proofOf(options));
     return new PipelineSupervisor(loaded, listeners, first, options);
   } catch (error) {
     listeners.close();

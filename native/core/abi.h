@@ -201,6 +201,20 @@ struct msghdr {
   uint32_t msg_flags;
 };
 
+struct mmsghdr {
+  msghdr msg_hdr;
+  uint32_t msg_len;
+};
+
+/** One operation of `sandpoll.submit`. */
+struct submission {
+  uint32_t opcode;
+  uint32_t fd;
+  uint32_t buf;
+  uint32_t len;
+  uint32_t result;
+};
+
 struct ip_mreqn {
   uint32_t imr_multiaddr;
   uint32_t imr_address;
@@ -243,6 +257,8 @@ static_assert(sizeof(epoll_event) == 16 && offsetof(epoll_event, data) == 8, "de
 static_assert(sizeof(addrinfo) == 28 && sizeof(sockaddr) == 12, "WasmEdge");
 static_assert(sizeof(sockaddr_in) == 16 && sizeof(sockaddr_in6) == 28, "ip(7), ipv6(7)");
 static_assert(sizeof(sockaddr_un) == 110 && sizeof(msghdr) == 28, "unix(7), recvmsg(2)");
+static_assert(sizeof(mmsghdr) == 32, "recvmmsg(2)");
+static_assert(sizeof(submission) == 20, "README.md");
 static_assert(sizeof(status) == 64 && sizeof(linux_dirent64) == 24, "getdents64(2)");
 static_assert(offsetof(linux_dirent64, d_off) == offsetof(::dirent64, d_off), "getdents64(2)");
 static_assert(offsetof(linux_dirent64, d_reclen) == offsetof(::dirent64, d_reclen),

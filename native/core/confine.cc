@@ -20,11 +20,18 @@ namespace {
 
 constexpr uint32_t kLandlockVersion = 1;
 constexpr int kLandlockPathBeneath = 1;
+constexpr int kLandlockNetPort = 2;
 
 /** `struct landlock_path_beneath_attr`, which has no padding. */
 struct __attribute__((packed)) PathBeneath {
   uint64_t allowed_access;
   int32_t parent_fd;
+};
+
+/** `struct landlock_net_port_attr`. */
+struct NetPort {
+  uint64_t allowed_access;
+  uint64_t port;
 };
 
 }  // namespace
@@ -61,6 +68,13 @@ int Kernel::landlock_add_path(Handle ruleset, Handle parent, int64_t access) {
   if (!rules || !beneath) return -EBADF;
   const PathBeneath rule = {static_cast<uint64_t>(access), beneath.fd()};
   return static_cast<int>(sys_.landlock_add_rule(rules.fd(), kLandlockPathBeneath, &rule, 0));
+}
+
+int Kernel::landlock_add_port(Handle ruleset, int32_t port, int64_t access) {
+  Pin rules(handles_, ruleset);
+  if (!rules) return -EBADF;
+  const NetPort rule = {static_cast<uint64_t>(access), static_cast<uint64_t>(port)};
+  return static_cast<int>(sys_.landlock_add_rule(rules.fd(), kLandlockNetPort, &rule, 0));
 }
 
 int Kernel::landlock_restrict_self(Handle ruleset, int32_t flags) {

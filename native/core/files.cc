@@ -245,6 +245,26 @@ int Kernel::transfer_at(decltype(Syscalls::preadv) transfer, Handle handle, Byte
   return static_cast<int>(transfer(pin.fd(), gathered.iovs, static_cast<int>(count), offset));
 }
 
+int Kernel::pread(Handle handle, Bytes bytes, int64_t offset, int64_t length, uint32_t position_lo,
+                  uint32_t position_hi) {
+  if (!bytes.holds(offset, length)) return -EFAULT;
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  if (pin.is_special()) return -ESPIPE;
+  return static_cast<int>(sys_.pread(pin.fd(), bytes.data + offset, static_cast<size_t>(length),
+                                     joined(position_lo, position_hi)));
+}
+
+int Kernel::pwrite(Handle handle, Bytes bytes, int64_t offset, int64_t length, uint32_t position_lo,
+                   uint32_t position_hi) {
+  if (!bytes.holds(offset, length)) return -EFAULT;
+  Pin pin(handles_, handle);
+  if (!pin) return -EBADF;
+  if (pin.is_special()) return -ESPIPE;
+  return static_cast<int>(sys_.pwrite(pin.fd(), bytes.data + offset, static_cast<size_t>(length),
+                                      joined(position_lo, position_hi)));
+}
+
 int Kernel::preadv(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
                    uint32_t offset_hi) {
   return transfer_at(sys_.preadv, handle, bytes, iovs, count, joined(offset_lo, offset_hi));

@@ -38,12 +38,24 @@ struct Iovs {
   size_t size = 0;
 };
 
+/** Rows of `kOperationWords` for `submit`; `size` counts words. */
+struct Operations {
+  uint32_t* data = nullptr;
+  size_t size = 0;
+};
+
+/** Handle @0, afterwards the result; whether it sends @1; offset @2 and length @3 in a `Bytes`. */
+constexpr size_t kOperationWords = 4;
+
 /** u32 length @0, then up to 128 bytes of `struct sockaddr_*` @4; `data` is null for none. */
 struct Address {
   uint8_t* data = nullptr;
 };
 
 constexpr size_t kAddressBytes = 132;
+
+/** The largest number of messages that one call receives or sends. */
+constexpr int64_t kMessagesMax = 128;
 
 /** The largest number of events one wait reports. */
 constexpr int kEventsMax = 4096;
@@ -77,6 +89,10 @@ class Kernel {
              Address address);
   int recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address);
   int sendmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address);
+  int recvmmsg(Handle handle, Bytes bytes, Iovs iovs, Bytes table, int64_t count, int32_t flags,
+               int64_t seconds, int64_t nanoseconds);
+  int sendmmsg(Handle handle, Bytes bytes, Iovs iovs, Bytes table, int64_t count, int32_t flags);
+  int submit(Bytes bytes, Operations operations, int64_t count);
   int shutdown(Handle handle, int32_t how);
   int getsockopt(Handle handle, int32_t level, int32_t name, Bytes bytes, int64_t offset,
                  int64_t length);
@@ -139,6 +155,10 @@ class Kernel {
                  uint32_t cookie_lo, uint32_t cookie_hi);
   int lseek(Handle handle, uint32_t offset_lo, uint32_t offset_hi, int32_t whence, Bytes bytes,
             int64_t at);
+  int pread(Handle handle, Bytes bytes, int64_t offset, int64_t length, uint32_t position_lo,
+            uint32_t position_hi);
+  int pwrite(Handle handle, Bytes bytes, int64_t offset, int64_t length, uint32_t position_lo,
+             uint32_t position_hi);
   int preadv(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
              uint32_t offset_hi);
   int pwritev(Handle handle, Bytes bytes, Iovs iovs, int64_t count, uint32_t offset_lo,
@@ -162,6 +182,7 @@ class Kernel {
   int open_path(Bytes path);
   int landlock_create_ruleset(Bytes attributes, int32_t flags);
   int landlock_add_path(Handle ruleset, Handle parent, int64_t access);
+  int landlock_add_port(Handle ruleset, int32_t port, int64_t access);
   int landlock_restrict_self(Handle ruleset, int32_t flags);
   int seccomp_filter(Bytes program, int32_t flags);
 

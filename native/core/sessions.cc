@@ -53,8 +53,9 @@ int Sessions::open() {
 int Sessions::enter(uint32_t session) {
   Member& member = self();
   if (const long error = sys_.let_wake(member.sleeper)) return static_cast<int>(error);
-  if (const long error = sys_.getcpuclockid(&member.cpu_clock)) return static_cast<int>(error);
+  // A thread that enters once more has a clock that others may be reading.
   std::lock_guard<std::mutex> lock(mutex_);
+  if (const long error = sys_.getcpuclockid(&member.cpu_clock)) return static_cast<int>(error);
   const auto found = open_.find(session);
   if (found == open_.end()) return -ESRCH;
   leave_locked(member);

@@ -22,6 +22,29 @@ namespace {
 
 long result(long value) { return value < 0 ? -errno : value; }
 
+/**
+ * A system call past libc, whose own functions are points of cancellation: two locked operations a
+ * call in a process with threads, where nothing is ever cancelled. And in place: a return behind
+ * the kernel's own is predicted wrong, which costs 7 ns each.
+ */
+long direct(long number, long a, long b, long c, long d = 0, long e = 0, long f = 0) {
+#if defined(__x86_64__)
+  register long fourth __asm__("r10") = d;
+  register long fifth __asm__("r8") = e;
+  register long sixth __asm__("r9") = f;
+  long value = number;
+  __asm__ volatile("syscall"
+                   : "+a"(value)
+                   : "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+                   : "rcx", "r11", "memory");
+  return value;
+#else
+  return result(::syscall(number, a, b, c, d, e, f));
+#endif
+}
+
+long word(const void* pointer) { return reinterpret_cast<long>(pointer); }
+
 // The same on every architecture, and not in every machine's headers.
 constexpr long kOpenat2 = 437;
 constexpr long kLandlockCreateRuleset = 444;
@@ -61,31 +84,38 @@ long getpeername(int fd, sockaddr* address, socklen_t* length) {
   return result(::getpeername(fd, address, length));
 }
 
-// The next four past libc, whose own are points of cancellation: that costs two locked operations a
-// call in a process with threads, and nothing here is ever cancelled.
-
 long recv(int fd, void* buffer, size_t length, int flags) {
-  return result(::syscall(SYS_recvfrom, fd, buffer, length, flags, nullptr, nullptr));
+  return direct(SYS_recvfrom, fd, word(buffer), static_cast<long>(length), flags);
 }
 
 long send(int fd, const void* buffer, size_t length, int flags) {
-  return result(::syscall(SYS_sendto, fd, buffer, length, flags, nullptr, 0));
+  return direct(SYS_sendto, fd, word(buffer), static_cast<long>(length), flags);
 }
 
 long recvfrom(int fd, void* buffer, size_t length, int flags, sockaddr* address,
               socklen_t* address_length) {
-  return result(::syscall(SYS_recvfrom, fd, buffer, length, flags, address, address_length));
+  return direct(SYS_recvfrom, fd, word(buffer), static_cast<long>(length), flags, word(address),
+                word(address_length));
 }
 
 long sendto(int fd, const void* buffer, size_t length, int flags, const sockaddr* address,
             socklen_t address_length) {
-  return result(::syscall(SYS_sendto, fd, buffer, length, flags, address, address_length));
+  return direct(SYS_sendto, fd, word(buffer), static_cast<long>(length), flags, word(address),
+                address_length);
 }
 
 long recvmsg(int fd, msghdr* message, int flags) { return result(::recvmsg(fd, message, flags)); }
 
 long sendmsg(int fd, const msghdr* message, int flags) {
   return result(::sendmsg(fd, message, flags));
+}
+
+long recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
+  return result(::recvmmsg(fd, messages, count, flags, timeout));
+}
+
+long sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  return result(::sendmmsg(fd, messages, count, flags));
 }
 
 long shutdown(int fd, int how) { return result(::shutdown(fd, how)); }
@@ -122,10 +152,12 @@ void freeaddrinfo(addrinfo* found) { ::freeaddrinfo(found); }
 
 long pipe2(int fds[2], int flags) { return result(::pipe2(fds, flags)); }
 
-long read(int fd, void* buffer, size_t length) { return result(::read(fd, buffer, length)); }
+long read(int fd, void* buffer, size_t length) {
+  return direct(SYS_read, fd, word(buffer), static_cast<long>(length));
+}
 
 long write(int fd, const void* buffer, size_t length) {
-  return result(::write(fd, buffer, length));
+  return direct(SYS_write, fd, word(buffer), static_cast<long>(length));
 }
 
 long readv(int fd, const iovec* iovs, int count) { return result(::readv(fd, iovs, count)); }
@@ -186,6 +218,14 @@ long getdents64(int fd, void* buffer, unsigned length) {
 }
 
 int64_t lseek(int fd, int64_t offset, int whence) { return result(::lseek(fd, offset, whence)); }
+
+long pread(int fd, void* buffer, size_t length, int64_t offset) {
+  return direct(SYS_pread64, fd, word(buffer), static_cast<long>(length), offset);
+}
+
+long pwrite(int fd, const void* buffer, size_t length, int64_t offset) {
+  return direct(SYS_pwrite64, fd, word(buffer), static_cast<long>(length), offset);
+}
 
 long preadv(int fd, const iovec* iovs, int count, int64_t offset) {
   return result(::preadv(fd, iovs, count, offset));

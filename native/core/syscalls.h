@@ -50,6 +50,8 @@ long sendto(int fd, const void* buffer, size_t length, int flags, const sockaddr
             socklen_t address_length);
 long recvmsg(int fd, msghdr* message, int flags);
 long sendmsg(int fd, const msghdr* message, int flags);
+long recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout);
+long sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
 long shutdown(int fd, int how);
 long getsockopt(int fd, int level, int name, void* value, socklen_t* length);
 long setsockopt(int fd, int level, int name, const void* value, socklen_t length);
@@ -91,6 +93,8 @@ long symlinkat(const char* target, int directory, const char* name);
 long readlinkat(int directory, const char* name, char* room, size_t room_bytes);
 long getdents64(int fd, void* buffer, unsigned length);
 int64_t lseek(int fd, int64_t offset, int whence);
+long pread(int fd, void* buffer, size_t length, int64_t offset);
+long pwrite(int fd, const void* buffer, size_t length, int64_t offset);
 long preadv(int fd, const iovec* iovs, int count, int64_t offset);
 long pwritev(int fd, const iovec* iovs, int count, int64_t offset);
 long ftruncate(int fd, int64_t size);
@@ -139,6 +143,8 @@ struct Syscalls {
   decltype(os::sendto)* sendto = os::sendto;
   decltype(os::recvmsg)* recvmsg = os::recvmsg;
   decltype(os::sendmsg)* sendmsg = os::sendmsg;
+  decltype(os::recvmmsg)* recvmmsg = os::recvmmsg;
+  decltype(os::sendmmsg)* sendmmsg = os::sendmmsg;
   decltype(os::shutdown)* shutdown = os::shutdown;
   decltype(os::getsockopt)* getsockopt = os::getsockopt;
   decltype(os::setsockopt)* setsockopt = os::setsockopt;
@@ -173,6 +179,8 @@ struct Syscalls {
   decltype(os::readlinkat)* readlinkat = os::readlinkat;
   decltype(os::getdents64)* getdents64 = os::getdents64;
   decltype(os::lseek)* lseek = os::lseek;
+  decltype(os::pread)* pread = os::pread;
+  decltype(os::pwrite)* pwrite = os::pwrite;
   decltype(os::preadv)* preadv = os::preadv;
   decltype(os::pwritev)* pwritev = os::pwritev;
   decltype(os::ftruncate)* ftruncate = os::ftruncate;

@@ -23,9 +23,10 @@ struct Case {
 
 #define CASE(name) {#name, name}
 
-/** Those of `events.cc` and `files.cc`, each ended by one without a name. */
+/** Those of `events.cc`, `files.cc` and `pins.cc`, each ended by one without a name. */
 extern const Case kEventCases[];
 extern const Case kFileCases[];
+extern const Case kPinCases[];
 
 /**
  * Joins the session. The thread sanitizer makes its record of pending signals at a thread's first

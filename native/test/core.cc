@@ -267,6 +267,21 @@ void a_closed_session_waits_for_nothing_more() {
   EXPECT(kernel.close(epoll) == 0);
 }
 
+/** As a worker does that is given one thread of a guest after another. */
+void a_session_is_entered_again_while_its_time_is_read() {
+  Kernel kernel;
+  const int session = kernel.session_open();
+  std::atomic<int> turns{0};
+  std::thread worker([&] {
+    do EXPECT(kernel.session_enter(session) == 0);
+    while (turns.fetch_add(1) < 1000);
+  });
+  do EXPECT(kernel.session_cputime(session, bytes, 0) == 0);
+  while (turns.load() < 1000);
+  worker.join();
+  EXPECT(kernel.session_close(session) == 0);
+}
+
 /** Threads that open, use and close each other's handles. */
 void threads_share_one_table() {
   static Kernel& kernel = *new Kernel(kLinux);
@@ -318,6 +333,7 @@ constexpr Case kCases[] = {
 #endif
     CASE(no_wake_is_lost),
     CASE(a_closed_session_waits_for_nothing_more),
+    CASE(a_session_is_entered_again_while_its_time_is_read),
     CASE(threads_share_one_table),
 };
 
@@ -338,7 +354,7 @@ extern "C" int epoll_wait(int epoll, epoll_event* events, int maxevents, int tim
 
 int main() {
   for (const Case& each : kCases) run(each);
-  for (const Case* cases : {kEventCases, kFileCases}) {
+  for (const Case* cases : {kEventCases, kFileCases, kPinCases}) {
     for (const Case* each = cases; each->name != nullptr; each++) run(*each);
   }
   return 0;

@@ -93,6 +93,7 @@ Syscalls make_resolver() {
   return sys;
 }
 
+/** B22: an answer that comes after its guest has gone is dropped. */
 void a_closed_lookup_is_abandoned_and_16_are_the_most() {
   Room room;
   const Syscalls sys = make_resolver();

@@ -10,11 +10,13 @@ import { UnstableFilestat, UnstableSubscription } from '#host/abi/unstable.js';
 import {
   IpMreqn,
   Ipv6Mreq,
+  Mmsghdr,
   Msghdr,
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,
 } from '#host/abi/socket.js';
+import { Submission } from '#host/abi/submit.js';
 import { Address, AddressV2, Addrinfo, Linger, Sockaddr, Timeval } from '#host/abi/wasmedge.js';
 import { openNativeKernel } from '#host/kernel/native.js';
 import { describe, expect, test } from 'vitest';
@@ -146,6 +148,12 @@ const STRUCTS = [
   ],
   ['SockaddrUn', SockaddrUn, 'sockaddr_un', { family: 'sun_family', path: 'sun_path' }],
   [
+    'Submission',
+    Submission,
+    'submission',
+    { opcode: 'opcode', fd: 'fd', buf: 'buf', len: 'len', result: 'result' },
+  ],
+  [
     'Msghdr',
     Msghdr,
     'msghdr',
@@ -159,6 +167,7 @@ const STRUCTS = [
       flags: 'msg_flags',
     },
   ],
+  ['Mmsghdr', Mmsghdr, 'mmsghdr', { hdr: 'msg_hdr', len: 'msg_len' }],
   [
     'IpMreqn',
     IpMreqn,

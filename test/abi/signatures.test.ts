@@ -53,6 +53,7 @@ const SANDPOLL = `
   recv(i32,i32,i32,i32,i32) send(i32,i32,i32,i32,i32)
   recvfrom(i32,i32,i32,i32,i32,i32,i32) sendto(i32,i32,i32,i32,i32,i32,i32)
   recvmsg(i32,i32,i32,i32) sendmsg(i32,i32,i32,i32)
+  recvmmsg(i32,i32,i32,i32,i32,i32) sendmmsg(i32,i32,i32,i32,i32) submit(i32,i32)
   getsockopt(i32,i32,i32,i32,i32) setsockopt(i32,i32,i32,i32,i32)`;
 
 /** wasi-threads (abi.md §5). */

@@ -36,6 +36,7 @@ describe('a file that is right', () => {
       module = "m.wasm"
       args = ["--verbose", "x"]
       listen = ["http=127.0.0.1:8080", "udp://127.0.0.1:53"]
+      probe = "/health"
       allow-net = true
       deny-net = "10.0.0.0/8"
       allow-resolve = ["*.example.com"]
@@ -59,6 +60,7 @@ describe('a file that is right', () => {
       instances: 1,
       listen: [parseListen('http=127.0.0.1:8080'), parseListen('udp://127.0.0.1:53')],
       timeoutMs: 2000,
+      probePath: '/health',
       grants: {
         dirs: [],
         args: ['m.wasm', '--verbose', 'x'],
@@ -117,6 +119,9 @@ describe('a file that is wrong is refused with its line', () => {
     [`${ROLE}allow-net = ["*:99999"]`, 'p.toml:4: --allow-net'],
     [`${ROLE}env = "HOME"`, 'p.toml:4: --env HOME: not set here; write --env HOME=VALUE'],
     [`${ROLE}env = "SANDPOLL_WORKER=1"`, 'p.toml:4: env SANDPOLL_WORKER: a role may not have it'],
+    [`${ROLE}probe = true`, 'p.toml:4: probe must be a text, as in "/health"'],
+    [`${ROLE}probe = "/x"`, 'p.toml:4: probe /x: a listens nowhere to be asked; give it a listen'],
+    [`${ROLE}listen = "1"\nprobe = "x"`, "p.toml:5: probe 'x': write a path that a answers by"],
     [`${ROLE}args = "one"`, 'p.toml:4: args: a list of texts'],
     [`${ROLE}instances = "2"`, 'p.toml:4: instances must be a whole number, as in instances = 2'],
     [`${ROLE}instances = 0`, 'p.toml:4: instances = 0: must be a whole number from 1 to 256'],

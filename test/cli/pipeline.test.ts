@@ -158,6 +158,13 @@ describe('what is wrong', () => {
   });
 });
 
+test('a pipeline whose probe is not answered is not started', async () => {
+  const web = role('web', `${ROOT}examples/http/build/http.wasm`, 'listen = "127.0.0.1:0"');
+  const { status, stderr } = await run(`${web}probe = "/nowhere"`, ['--ready-timeout=9s']);
+  expect(stderr).toContain('sandpoll: web: the probe GET /nowhere failed: it answered with 404\n');
+  expect(status).toBe(Status.LOAD_FAILED);
+});
+
 test.each(['thread', 'process'])(
   'with isolate = "%s" it says what it listens on, serves, and drains at SIGTERM',
   async (isolate) => {
@@ -198,32 +205,40 @@ test('a reload of what is kept running fails no request, and one to garbage is r
   const good = readFileSync(`${example}pipeline.toml`, 'utf8')
     .replaceAll('build/', `${example}build/`)
     .replace(/127\.0\.0\.1:\d+/, '127.0.0.1:0');
-  await withPipelineFile(good, ['--restart=permanent'], async ({ child, said, ended }, file) => {
-    const [, port] = await said(/listening on tcp:\/\/127\.0\.0\.1:(\d+)/);
-    const answers: string[] = [];
-    const asking = new AbortController();
-    const load = Array.from({ length: 8 }, async () => {
-      while (!asking.signal.aborted) {
-        answers.push(await askOnce(Number(port)));
-        await pause(5);
+  await withPipelineFile(
+    good,
+    ['--restart=permanent'],
+    async ({ child, said, stderr, ended }, file) => {
+      const [, port] = await said(/listening on tcp:\/\/127\.0\.0\.1:(\d+)/);
+      const answers: string[] = [];
+      const asking = new AbortController();
+      const load = Array.from({ length: 8 }, async () => {
+        while (!asking.signal.aborted) {
+          answers.push(await askOnce(Number(port)));
+          await pause(20);
+        }
+      });
+      for (let version = 2; version <= 4; version++) {
+        writeFileSync(file, `${good}[[channel]]\nfrom = "process"\nto = "listener"\nx = 1\n`);
+        const words = String.raw`^sandpoll: not reloaded, what ran goes on: .*there is no key 'x'`;
+        const refused = said(new RegExp(`(?:${words}[^]*?){${version - 1}}`, 'm'));
+        child.kill('SIGHUP');
+        await refused;
+        const more = good.replace('"127.0.0.1:0"', '["127.0.0.1:0", "udp://127.0.0.1:0"]');
+        writeFileSync(file, more.replace('instances = 2', `instances = ${version}`));
+        const reloaded = said(new RegExp(`^sandpoll: reloaded: version ${version} serves$`, 'm'));
+        child.kill('SIGHUP');
+        await reloaded;
       }
-    });
-    for (let version = 2; version <= 4; version++) {
-      writeFileSync(file, `${good}[[channel]]\nfrom = "process"\nto = "listener"\nx = 1\n`);
-      const words = String.raw`^sandpoll: not reloaded, what ran goes on: .*there is no key 'x'`;
-      const refused = said(new RegExp(`(?:${words}[^]*?){${version - 1}}`, 'm'));
-      child.kill('SIGHUP');
-      await refused;
-      writeFileSync(file, good.replace('instances = 2', `instances = ${version}`));
-      const reloaded = said(new RegExp(`^sandpoll: reloaded: version ${version} serves$`, 'm'));
-      child.kill('SIGHUP');
-      await reloaded;
-    }
-    asking.abort();
-    await Promise.all(load);
-    expect(answers.length).toBeGreaterThan(8);
-    expect(answers.filter((answer) => !/^[0-9a-f]{64} a=2&b=1\n$/.test(answer))).toEqual([]);
-    child.kill('SIGTERM');
-    expect(await ended).toMatchObject({ status: 0 });
-  });
+      // What is new is told of once.
+      await said(/^listening on udp:\/\/127\.0\.0\.1:\d+ \(listener, fd 4\)$/m);
+      asking.abort();
+      await Promise.all(load);
+      expect(answers.length).toBeGreaterThan(8);
+      expect(answers.filter((answer) => !/^[0-9a-f]{64} a=2&b=1\n$/.test(answer))).toEqual([]);
+      child.kill('SIGTERM');
+      expect(await ended).toMatchObject({ status: 0 });
+      expect(stderr().match(/^listening on /gm)).toHaveLength(2);
+    },
+  );
 });

@@ -1,6 +1,6 @@
 import { EPOLLERR, EPOLLIN, EPOLLOUT } from '#host/abi/epoll.js';
 import { AF_INET, AF_UNIX, decodeSockaddr } from '#host/address.js';
-import { SOCKADDR_BYTES } from '#host/kernel/kernel.js';
+import { MESSAGES_MAX, MESSAGE_BYTES, SOCKADDR_BYTES } from '#host/kernel/kernel.js';
 import { expect, test } from 'vitest';
 
 import { MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, type World, everyKernel, ok, said } from './world.js';
@@ -66,6 +66,65 @@ everyKernel('UDP', (world) => {
     expect(said(kernel.sendmsg(server, room, iov, 1, 0, sender))).toBe(4);
     world().until(client, EPOLLIN);
     expect(world().recv(client)).toBe('ping');
+  });
+
+  test('recvmmsg tells each sender and length, and sendmmsg answers them', () => {
+    const { kernel, room } = world();
+    const clients = [1, 2, 3].map(() => world().bound(AF_INET, SOCK_DGRAM));
+    const server = world().bound(AF_INET, SOCK_DGRAM);
+    for (const [i, client] of clients.entries()) {
+      ok(kernel.sendto(client, room, 0, i, 0, world().nameOf(server)));
+      world().until(server, EPOLLIN);
+    }
+    const table = new Uint8Array(4 * MESSAGE_BYTES);
+    const words = new Uint32Array(table.buffer);
+    const rowWords = MESSAGE_BYTES / 4;
+    for (let i = 0; i < 4; i++) words[i * rowWords] = 1;
+    const iovs = new Uint32Array([0, 1, 8, 1, 16, 1, 24, 1]);
+    expect(said(kernel.recvmmsg(server, room, iovs, table, 4, 0, 0, 0))).toBe(1);
+    const rest = table.subarray(MESSAGE_BYTES);
+    expect(said(kernel.recvmmsg(server, room, iovs, rest, 3, 0, -1, 0))).toBe(2);
+    const told = [0, 1, 2].map((i) => [words[i * rowWords + 1], words[i * rowWords + 2]]);
+    expect(told).toEqual([
+      [0, 0],
+      [1, 0],
+      [1, MSG_TRUNC],
+    ]);
+    const senderOf = (i: number): unknown =>
+      decodeSockaddr(table.subarray(i * MESSAGE_BYTES + 12, (i + 1) * MESSAGE_BYTES));
+    expect([0, 1, 2].map(senderOf)).toEqual(
+      clients.map((client) => decodeSockaddr(world().nameOf(client))),
+    );
+    room.set(new TextEncoder().encode('a'));
+    expect(said(kernel.sendmmsg(server, room, iovs, table, 1, 0))).toBe(1);
+    world().until(clients[0], EPOLLIN);
+    expect(world().recv(clients[0])).toBe('a');
+  });
+
+  test('what is wrong with the messages of a call is told before any is sent', () => {
+    const { kernel, room } = world();
+    const { near, far } = connected(world(), AF_INET);
+    const table = new Uint8Array(2 * MESSAGE_BYTES);
+    const words = new Uint32Array(table.buffer);
+    const send = (count: number, iovs: number[], of = table): unknown =>
+      said(kernel.sendmmsg(near, room, new Uint32Array(iovs), of, count, 0));
+    words[0] = 1;
+    words[MESSAGE_BYTES / 4] = 1;
+    expect(send(0, [0, 1])).toBe('EINVAL');
+    expect(send(MESSAGES_MAX + 1, [0, 1])).toBe('EINVAL');
+    expect(send(3, [0, 1, 0, 1, 0, 1])).toBe('EFAULT');
+    expect(send(2, [0, 1])).toBe('EFAULT');
+    expect(send(2, [0, 1, room.length, 1])).toBe('EFAULT');
+    words[3] = 129;
+    expect(send(2, [0, 1, 0, 1])).toBe('EINVAL');
+    words[3] = 0;
+    words[0] = 1025;
+    expect(send(2, [0, 1, 0, 1])).toBe('EINVAL');
+    expect(world().recv(far)).toBe('EAGAIN');
+    words[0] = 1;
+    ok(kernel.close(near));
+    expect(send(2, [0, 1, 0, 1])).toBe('EBADF');
+    expect(said(kernel.recvmmsg(near, room, new Uint32Array(2), table, 1, 0, -1, 0))).toBe('EBADF');
   });
 
   test('a connected socket hears its peer only', () => {

@@ -356,7 +356,10 @@ describe('createChannel', () => {
   test('an end is given once, under a name that an environment can have', async () => {
     const before = openDescriptors();
     const [a, b] = createChannel();
-    await expect(guest({ 'a=b': a })).rejects.toMatchObject({ code: 'ERR_SANDPOLL_USAGE' });
+    const [c, d] = createChannel();
+    await expect(guest({ 'a=b': c })).rejects.toMatchObject({ code: 'ERR_SANDPOLL_USAGE' });
+    await expect(guest({ d: c })).rejects.toThrow('channels.d: closed, or given to a guest before');
+    d.close();
     const started = await guest({ a });
     await expect(guest({ a })).rejects.toThrow('channels.a: closed, or given to a guest before');
     await started.stop();

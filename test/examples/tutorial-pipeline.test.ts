@@ -187,13 +187,14 @@ describe('a client', () => {
     serve(async (port) => {
       const lazy = await Client.connect(port);
       lazy.socket.pause();
-      const one = `${requestOf(1, 1)}\n`;
-      const count = Math.ceil((24 << 20) / one.length);
-      const sent = lazy.send(one.repeat(count));
+      // Long ones: it is their bytes that have to wait somewhere.
+      const long = `long=${'x'.repeat(4000)}`;
+      const count = Math.ceil((24 << 20) / long.length);
+      const sent = lazy.send(`${long}\n`.repeat(count));
       const other = await Client.connect(port);
       for (let i = 0; i < 300; i++) await ask(other, requestOf(2, i));
       lazy.socket.resume();
-      const expected = answer(requestOf(1, 1));
+      const expected = answer(long);
       const all = await lazy.take(expected.length * count);
       expect(all.equals(Buffer.from(expected.repeat(count)))).toBe(true);
       await sent;
@@ -206,10 +207,10 @@ describe('a client', () => {
       const clients = await Promise.all(
         Array.from({ length: 40 }, async () => Client.connect(port)),
       );
-      // The shortest requests: their answers are 34 times as long.
-      const expected = Buffer.from(answer('a').repeat(20_000));
+      // The shortest requests: their answers are 34 times as long, and together 20 MB.
+      const expected = Buffer.from(answer('a').repeat(7500));
       const served = clients.map(async (client) => {
-        const sent = client.send('a\n'.repeat(20_000));
+        const sent = client.send('a\n'.repeat(7500));
         expect((await client.take(expected.length)).equals(expected)).toBe(true);
         await sent;
         client.close();

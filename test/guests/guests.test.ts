@@ -76,7 +76,8 @@ test.each(['http', 'http-poll'])('the loop of %s calls out for every event', asy
   const turns = functions.filter((each) => {
     return /^\$(start:)?~lib\/sandpoll\/guest\/loop/u.test(each) && callsOut(each);
   });
-  expect([start.length, turns.length]).toEqual([1, 1]);
+  expect(start).toHaveLength(1);
+  expect(turns).not.toEqual([]);
   expect(start[0]).toContain('call_indirect');
   expect(start.filter(callsOut)).toEqual([]);
   module.destroy();

@@ -2,6 +2,9 @@
  * The descriptor table as several threads have it: two tables over one buffer, of which one does
  * what it likes between any two steps of the other (B17, B25, B29).
  */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+
 import { Access, DescriptorTable, Kind, descriptorTableBytes } from '#host/descriptors.js';
 import { LinuxErrno } from '#host/errno.js';
 import { describe, expect, test } from 'vitest';
@@ -129,4 +132,26 @@ describe('renumber', () => {
     expect([ours.kind(0), ours.handle(0), ours.claim()]).toEqual([Kind.STREAM, ONE, 1]);
     expect(ours.connections()).toBe(1);
   });
+});
+
+/** As if the thread were ended there: its next store never happens. */
+const ENDED_IN_A_CHANGE = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  import(workerData.module).then(({ DescriptorTable, Kind, descriptorTableBytes }) => {
+    const buffer = new SharedArrayBuffer(descriptorTableBytes(8));
+    const [guest, supervisor] = [new DescriptorTable(buffer, 8), new DescriptorTable(buffer, 8)];
+    for (const kind of [Kind.STREAM, Kind.PIPE]) guest.open(guest.claim(), 1, kind, 0, 0);
+    const { store } = Atomics;
+    Atomics.store = () => { throw new Error('ended'); };
+    try { guest.close(0); } catch {}
+    Atomics.store = store;
+    parentPort.postMessage(supervisor.count());
+  });`;
+
+test('B84 a thread that is ended in the middle of a change holds no count up', async () => {
+  const module = import.meta.resolve('#host/descriptors.js');
+  const worker = new Worker(ENDED_IN_A_CHANGE, { eval: true, workerData: { module } });
+  const signal = AbortSignal.timeout(5000);
+  const [counted] = await once(worker, 'message', { signal }).finally(() => worker.terminate());
+  expect(counted).toEqual({ open: 2, connections: 1 });
 });

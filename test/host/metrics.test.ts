@@ -7,10 +7,10 @@ import { collect } from '#host/metrics/collect.js';
 import { formatExposition, histogram } from '#host/metrics/exposition.js';
 import { parseScrape } from '#host/metrics/view/scrape.js';
 import fc from 'fast-check';
-import { type Guest, type MetricsSource, startMetrics } from 'sandpoll';
+import { type Guest, type MetricsSource, createChannel, startMetrics } from 'sandpoll';
 import { describe, expect, test } from 'vitest';
 
-import { type Local, startDriven } from '../support/driven.js';
+import { type DrivenOptions, type Local, iovecs, startDriven } from '../support/driven.js';
 import { type ReadFamily, readExposition, sampleOf } from '../support/exposition.js';
 
 const EAGAIN = 6;
@@ -80,8 +80,9 @@ describe('counters', () => {
 /** Serves the metrics of a driver guest while `body` runs. */
 async function withServed(
   body: (local: Local, url: string, source: { isReady: boolean }) => Promise<void>,
+  options: DrivenOptions = {},
 ): Promise<void> {
-  const local = await startDriven({ metered: true });
+  const local = await startDriven({ ...options, metered: true });
   const state = { isReady: true };
   const source: MetricsSource = {
     ready: () => state.isReady,
@@ -145,6 +146,33 @@ describe('a metered guest', () => {
       expect(sampleOf(after, 'sandpoll_up', { guest: 'driver#1', role: 'driver' })).toBe(0);
       expect(sampleOf(after, 'sandpoll_connections_open', { guest: 'driver#1' })).toBeUndefined();
     });
+  });
+
+  test('has the bytes counted that went over channels, and came', async () => {
+    const [ONE, OTHER, IOVS, OUT] = [4, 5, 0x1_0000, 0x1_0100];
+    const [one, other] = createChannel();
+    const body = async ({ driven }: Local, url: string): Promise<void> => {
+      const names = ['received', 'sent'].map((way) => `sandpoll_channel_${way}_bytes_total`);
+      const counts = async (): Promise<unknown[]> => {
+        const families = await scrape(url);
+        return names.map((name) => sampleOf(families, name, { guest: 'driver#0' }));
+      };
+      expect(await counts()).toEqual([0, 0]);
+      await driven.calls(iovecs(IOVS, [[0x1_0200, 5]]));
+      // With a descriptor, and without: it is no byte of theirs.
+      for (const passed of [3, -1]) {
+        expect(await driven.call('channel_send', ONE, IOVS, 1, passed, OUT)).toBe(0);
+      }
+      expect(await counts()).toEqual([0, 10]);
+      // The second is cut off to what there is room for.
+      for (const room of [64, 2]) {
+        await driven.calls(iovecs(IOVS, [[0x1_0200, room]]));
+        expect(await driven.call('channel_recv', OTHER, IOVS, 1, OUT, OUT + 4, OUT + 8)).toBe(0);
+      }
+      expect(await driven.call('channel_recv', 3, IOVS, 1, OUT, OUT + 4, OUT + 8)).not.toBe(0);
+      expect(await counts()).toEqual([7, 10]);
+    };
+    await withServed(body, { channels: { ONE: one, OTHER: other } });
   });
 });
 

@@ -137,6 +137,13 @@ describe('--probe', () => {
       expect(events.filter(({ kind }) => kind === 'started')).toHaveLength(1);
     }));
 
+  test('one that listens nowhere cannot be asked', () =>
+    withService({ module: () => SPIN, probePath: '/', listen: [] }, async ({ service, saw }) => {
+      expect(await service.reload()).toBe(false);
+      const { error } = await saw('reload failed');
+      expect(error.message).toBe('the probe GET / failed: it has no listener to be asked at');
+    }));
+
   test('one that does not answer is late', async () => {
     let bytes: Uint8Array = HTTP;
     const options = { module: () => bytes, probePath: '/', readyTimeoutMs: 200 };

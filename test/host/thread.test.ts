@@ -1,10 +1,14 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Script } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 
-import { KEPT_MAX, keepThreads } from '#host/index.js';
 import { refillThreads, takeThread } from '#host/guest/thread.js';
+import { KEPT_MAX, keepThreads } from '#host/index.js';
+import { LEAVE } from '#host/threads.js';
 
 afterEach(() => keepThreads(0));
 
@@ -52,6 +56,54 @@ test('threads that are no longer kept are not given to guests', async () => {
   expect(await takenNumber()).toBeGreaterThan(after);
 });
 
+/** How many threads wait in a program that has called `calls` of `guest/thread.js`. */
+function waitingAfter(calls: string): number {
+  const script = `
+    import { keepThreads, refillThreads, takeThread } from '#host/guest/thread.js';
+    import { Worker } from 'node:worker_threads';
+    const take = () => void takeThread().terminate();
+    ${calls};
+    const { threadId } = new Worker('', { eval: true });
+    let waiting = 0;
+    while (takeThread().threadId < threadId) waiting++;
+    console.log(waiting);
+    process.exit();`;
+  const args = ['--input-type=module', '--eval', script];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  expect(stderr).toBe('');
+  return Number(stdout);
+}
+
+test.each([
+  ['has none kept for a guest', 'take(); refillThreads()', 0],
+  ['has none kept for guests that start together', 'take(); take(); refillThreads()', 0],
+  ['has one kept from its second guest on', 'take(); refillThreads(); take(); refillThreads()', 1],
+  ['can have none', 'keepThreads(0); take(); refillThreads(); take(); refillThreads()', 0],
+  ['can have more', 'keepThreads(2); take(); refillThreads(); take(); refillThreads()', 2],
+])('a program %s', (_what, calls, waiting) => {
+  expect(waitingAfter(calls)).toBe(waiting);
+});
+
+test('B30 a thread that cannot be kept for want of descriptors is done without', () => {
+  const waiting = waitingAfter(`
+    const { openNativeKernel } = await import('#host/kernel/native.js');
+    const { closeSync, openSync } = await import('node:fs');
+    keepThreads(1);
+    await takeThread().terminate();
+    openNativeKernel().setrlimit(7, 80, 80);
+    const held = [];
+    try { for (;;) held.push(openSync('/dev/null')); } catch {}
+    const gone = new Promise((resolve) => {
+      process.once('worker', (worker) => worker.once('exit', resolve));
+    });
+    const alive = setInterval(() => {}, 1_000);
+    refillThreads();
+    await gone;
+    clearInterval(alive);
+    held.forEach((fd) => closeSync(fd))`);
+  expect(waiting).toBe(0);
+});
+
 test('kept threads do not keep the process', () => {
   const script = "import { keepThreads } from 'sandpoll'; keepThreads(2);";
   const args = ['--input-type=module', '--eval', script];
@@ -63,4 +115,42 @@ test('kept threads do not keep the process', () => {
 
 test.each([-1, 1.5, KEPT_MAX + 1, Number.NaN])('keepThreads(%d) is refused', (count) => {
   expect(() => keepThreads(count)).toThrow(RangeError);
+});
+
+describe('the code that threads load', () => {
+  /** Loads it with what `shared` has, and leaves: the status of the thread. */
+  async function load(shared: SharedArrayBuffer): Promise<number> {
+    const file = new URL('../../dist/guest/thread-again.cjs', import.meta.url);
+    const thread = new Worker(file, { workerData: shared });
+    thread.postMessage(LEAVE);
+    return ((await once(thread, 'exit')) as [number])[0];
+  }
+
+  test('is left by the first for the others, and V8 takes it', async () => {
+    const shared = new SharedArrayBuffer(1 << 20);
+    expect(await load(shared)).toBe(0);
+    const [length = 0] = new Int32Array(shared, 0, 1);
+    const text = readFileSync(new URL('../../dist/thread/worker.cjs', import.meta.url), 'latin1');
+    const script = new Script(`(function (require, __filename) {${text}\n})`, {
+      cachedData: new Uint8Array(shared, 4, length),
+    });
+    expect(script.cachedDataRejected).toBe(false);
+    const left = Buffer.from(Buffer.from(shared));
+    expect(await load(shared)).toBe(0);
+    expect(left.equals(Buffer.from(shared))).toBe(true);
+  });
+
+  test('is not needed: a thread also loads where V8 refuses it', async () => {
+    const shared = new SharedArrayBuffer(1 << 20);
+    new Uint8Array(shared, 4).fill(0xff);
+    new Int32Array(shared)[0] = 100_000;
+    expect(await load(shared)).toBe(0);
+  });
+
+  test('is not left where there is no room', async () => {
+    const shared = new SharedArrayBuffer(1_000);
+    expect(await load(shared)).toBe(0);
+    expect(await load(shared)).toBe(0);
+    expect(new Uint8Array(shared, 4).every((byte) => byte === 0)).toBe(true);
+  });
 });

@@ -208,6 +208,14 @@ describe('epoll_wait and epoll_pwait2', () => {
           FAULT,
         ]);
       }
+      // Of two errors Linux tells of the descriptor.
+      for (const maxevents of [0, -1, PAGE_BYTES]) {
+        expect([maxevents, ...(await wait(driven, -1, maxevents))]).toEqual([
+          maxevents,
+          BADF,
+          BADF,
+        ]);
+      }
       expect(await driven.call('dirty', EVENTS, EVENTS + 0x1000, 0xa5)).toBe(-1);
       expect(await epollWait(driven, epfd)).toHaveLength(1);
     }));

@@ -1,8 +1,9 @@
 /**
  * Confines itself as a guest's process is confined, and then tries what that should refuse:
- *   confined CODE DIRECTORY [PATH ACCESS]...
- * CODE is a file of the host, DIRECTORY is opened before, as one that a guest is given, PATH and
- * ACCESS are Landlock's rules. Standard input has two lines:
+ *   confined CODE DIRECTORY PORT [PATH|:PORT ACCESS]...
+ * CODE is a file of the host, DIRECTORY is opened before, as one that a guest is given, somebody
+ * listens on PORT of the loopback, PATH or :PORT and ACCESS are Landlock's rules. Standard input
+ * has two lines:
  * the bytes of a landlock_ruleset_attr and of sock_filters in hexadecimal, or "-" for none.
  * Prints a line an attempt: its name and its errno, 0 where it was let through.
  */
@@ -49,6 +50,11 @@ struct __attribute__((packed)) path_beneath {
   int parent;
 };
 
+struct net_port {
+  unsigned long long access;
+  unsigned long long port;
+};
+
 static unsigned char bytes[kBytesMax];
 static char line[2 * kBytesMax + 2];
 
@@ -76,14 +82,20 @@ static void must(const char* what, long result) {
   exit(2);
 }
 
-static void landlock(const char* ruleset, char** paths) {
+static void landlock(const char* ruleset, char** rules) {
   if (strcmp(ruleset, "-") == 0) return;
   size_t size = parse(ruleset);
   int fd = (int)syscall(kCreateRuleset, bytes, size, 0);
   must("landlock_create_ruleset", fd);
-  for (; paths[0] != NULL && paths[1] != NULL; paths += 2) {
-    struct path_beneath rule = {strtoull(paths[1], NULL, 10), open(paths[0], O_PATH)};
-    must(paths[0], rule.parent);
+  for (; rules[0] != NULL && rules[1] != NULL; rules += 2) {
+    const unsigned long long access = strtoull(rules[1], NULL, 10);
+    if (rules[0][0] == ':') {
+      struct net_port rule = {access, strtoull(rules[0] + 1, NULL, 10)};
+      must("landlock_add_rule of a port", syscall(kAddRule, fd, 2, &rule, 0));
+      continue;
+    }
+    struct path_beneath rule = {access, open(rules[0], O_PATH)};
+    must(rules[0], rule.parent);
     must("landlock_add_rule", syscall(kAddRule, fd, 1, &rule, 0));
     close(rule.parent);
   }
@@ -192,10 +204,12 @@ static void try_directory(int directory) {
   int file = openat2(directory, "file", O_RDONLY);
   tried("openat2 to read", file);
   struct iovec part = {bytes, 4};
+  tried("pread", pread(file, bytes, 4, 0));
   tried("preadv", preadv(file, &part, 1, 0));
   tried("getdents64 of it", syscall(SYS_getdents64, directory, bytes, 1024));
   int made = openat2(directory, "made", O_RDWR | O_CREAT);
   tried("openat2 to create", made);
+  tried("pwrite", pwrite(made, bytes, 4, 0));
   tried("pwritev", pwritev(made, &part, 1, 0));
   tried("ftruncate", ftruncate(made, 2));
   tried("fallocate", fallocate(made, 0, 0, 4));
@@ -231,20 +245,37 @@ static void try_sockets(void) {
   tried("bind TCP", bind(tcp, (struct sockaddr*)&any, sizeof(any)));
 }
 
+/** Somebody listens there: what is let through finds that out. */
+static void try_port(int port) {
+  struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+  there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const struct sockaddr* address = (struct sockaddr*)&there;
+  const int binder = socket(AF_INET, SOCK_STREAM, 0);
+  tried("bind TCP to the port", bind(binder, address, sizeof(there)));
+  const int connector = socket(AF_INET, SOCK_STREAM, 0);
+  tried("connect TCP to the port", connect(connector, address, sizeof(there)));
+  const int opener = socket(AF_INET, SOCK_STREAM, 0);
+  tried("Fast Open to the port", sendto(opener, "x", 1, MSG_FASTOPEN, address, sizeof(there)));
+  tried("listen without bind", listen(socket(AF_INET, SOCK_STREAM, 0), 1));
+  const int datagram = socket(AF_INET, SOCK_DGRAM, 0);
+  tried("connect UDP to the port", connect(datagram, address, sizeof(there)));
+}
+
 static void* nothing(void* argument) { return argument; }
 
 int main(int argc, char** argv) {
-  if (argc < 3) return 2;
+  if (argc < 4) return 2;
   const int directory = open(argv[2], O_RDONLY | O_DIRECTORY);
   const pid_t parent = getppid();
   must("no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-  landlock(next_line(), argv + 3);
+  landlock(next_line(), argv + 4);
   filter(next_line());
   try_processes(parent);
   try_kernel();
   try_files(argv[1]);
   try_directory(directory);
   try_sockets();
+  try_port(atoi(argv[3]));
   pthread_t thread;
   errno = pthread_create(&thread, NULL, nothing, NULL);
   tried("pthread_create", errno == 0 ? pthread_join(thread, NULL) : -1);

@@ -1,6 +1,7 @@
 /** Kernels that fail in the middle: every failure its errno, and nothing half done (B70, E26). */
 import { EPOLLIN, EPOLL_CTL_ADD, EpollEvent } from '#host/abi/epoll.js';
 import { Event, Eventtype, Subscription } from '#host/abi/preview1.js';
+import { Access, Kind, NO_HANDLE } from '#host/descriptors.js';
 import { Errno, LinuxErrno } from '#host/errno.js';
 import { type Fault, injectFaults } from '#host/kernel/inject.js';
 import type { KERNEL_CALLS } from '#host/kernel/calls.js';
@@ -142,4 +143,18 @@ test('E13: a wait that a signal interrupts is INTR, and writes nothing', () => {
   expect(guest.memory.view.getUint32(N, true)).toBe(0xa5a5a5a5);
   expect(guest.memory.bytes.subarray(EVENTS, EVENTS + 1024).every((b) => b === 0xa5)).toBe(true);
   expect(ready(guest, epfd)).toHaveLength(1);
+});
+
+test('B25, B27: the number of a closed stream is taken over, and closes once', () => {
+  const guest = withFaults();
+  const { descriptors } = guest.sandbox;
+  const row = [Kind.STDIO, Access.READ, 0] as const;
+  for (let i = 0; i < 2; i++) descriptors.open(descriptors.claim(), NO_HANDLE, ...row);
+  const p1 = 'wasi_snapshot_preview1';
+  const fd = readable(guest);
+  expect(guest.call(p1, 'fd_renumber', fd, 0)).toBe(Errno.SUCCESS);
+  expect(guest.call(p1, 'fd_close', fd)).toBe(Errno.BADF);
+  expect(guest.call(p1, 'fd_close', 0)).toBe(Errno.SUCCESS);
+  expect(guest.call(p1, 'fd_close', 1)).toBe(Errno.BADF);
+  expect([readable(guest), readable(guest)]).toEqual([0, 1]);
 });

@@ -5,9 +5,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { LinuxErrno } from '#host/errno.js';
 import { NO_GRANTS, parseNetRule } from '#host/index.js';
@@ -30,9 +31,20 @@ const kernel = openNativeKernel();
 const VERSION = kernel.landlockCreateRuleset(new Uint8Array(0), 1);
 const architecture = architectureOf(process.arch);
 
-beforeAll(() => {
+/** Somebody who listens, but is no business of a guest's. */
+const server = createServer((socket) => socket.destroy());
+let port = 0;
+
+beforeAll(async () => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  ({ port } = server.address() as AddressInfo);
   mkdirSync(`${ROOT}native/build/test`, { recursive: true });
   compileC(['test/hostile/confined.c', '-pthread'], PROGRAM);
+});
+
+afterAll(() => {
+  server.close();
 });
 
 function hex(bytes: Uint8Array | readonly number[]): string {
@@ -55,8 +67,9 @@ async function attempts(
 ): Promise<Readonly<Record<string, number>>> {
   const { landlock } = setupOf(kernel, new Uint8Array(0), needs, NO_GRANTS.limits);
   if (architecture === undefined) throw new Error(`no filter for ${process.arch}`);
-  const paths = layers.landlock ? (landlock?.paths.flat().map(String) ?? []) : [];
-  const child = spawn(PROGRAM, [HOST_CODE, directory, ...paths], {
+  const ports = (landlock?.ports ?? []).map(([each, access]) => [`:${each}`, access] as const);
+  const rules = layers.landlock ? [...(landlock?.paths ?? []), ...ports].flat().map(String) : [];
+  const child = spawn(PROGRAM, [HOST_CODE, directory, String(port), ...rules], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(child, 'close');
@@ -70,7 +83,7 @@ async function attempts(
   );
 }
 
-const { PERM, ACCES, NOSYS, XDEV } = LinuxErrno;
+const { PERM, ACCES, NOSYS, XDEV, BADF, ADDRINUSE } = LinuxErrno;
 
 const NEVER: Readonly<Record<string, number>> = {
   fork: PERM,
@@ -127,9 +140,10 @@ const NEVER: Readonly<Record<string, number>> = {
 };
 
 /** What is done in a directory, and only in one that may be changed. */
-const READS = ['openat2 to read', 'preadv', 'getdents64 of it', 'fsync'];
+const READS = ['openat2 to read', 'pread', 'preadv', 'getdents64 of it', 'fsync'];
 const CHANGES = [
   'openat2 to create',
+  'pwrite',
   'pwritev',
   'ftruncate',
   'fallocate',
@@ -182,6 +196,11 @@ describe.skipIf(architecture === undefined)('a process confined as for a guest',
       'socket netlink': ACCES,
       connect: ACCES,
       'bind TCP': ACCES,
+      'bind TCP to the port': ACCES,
+      'connect TCP to the port': ACCES,
+      'Fast Open to the port': BADF,
+      'listen without bind': ACCES,
+      'connect UDP to the port': ACCES,
     });
   });
 
@@ -195,6 +214,70 @@ describe.skipIf(architecture === undefined)('a process confined as for a guest',
       'socket unix': ACCES,
       'socket netlink': ACCES,
       'bind TCP': 0,
+      'bind TCP to the port': ADDRINUSE,
+      'connect TCP to the port': 0,
+    });
+  });
+
+  /** What becomes of TCP with these rules, whatever the host in the process would say. */
+  const withRules = async (rules: readonly string[], resolve: readonly string[] = []) => {
+    const allow = rules.map((rule) => parseNetRule(rule, '--allow-net'));
+    return attempts(needsOf({ ...NO_GRANTS, net: { allow, deny: [] }, resolve }, false));
+  };
+
+  test('B38 with --allow-net of ports has TCP on those ports, each way as granted', async (context) => {
+    context.skip(VERSION < 4, `Landlock ABI ${VERSION} knows no ports`);
+    const other = port === 1 ? 2 : 1;
+    const [bound, connected, free] = [
+      'bind TCP to the port',
+      'connect TCP to the port',
+      'bind TCP',
+    ] as const;
+    expect(await withRules([`10.0.0.1:${other}`])).toMatchObject({
+      'socket TCP': 0,
+      [bound]: ACCES,
+      [connected]: ACCES,
+      // Refused by the filter: Landlock does not see it.
+      'Fast Open to the port': ACCES,
+      [free]: ACCES,
+      // Not seen by it: the kernel picks this port, and a datagram has none of TCP's.
+      'listen without bind': 0,
+      'connect UDP to the port': 0,
+    });
+    // The address is not: who is past the host can connect to that port of anybody.
+    expect(await withRules([`tcp:10.0.0.1:${port}/out`])).toMatchObject({
+      [bound]: ACCES,
+      [connected]: 0,
+      [free]: ACCES,
+    });
+    expect(await withRules([`*:${port - 1}-${port}/in`, '*:0/in'])).toMatchObject({
+      [bound]: ADDRINUSE,
+      [connected]: ACCES,
+      [free]: 0,
+    });
+    const others = [[`udp:*:${port}`, 'unix:/x'], []];
+    for (const rules of others) {
+      // The resolver of libc may ask by TCP: there is such a socket.
+      const needed = await withRules(rules, ['*']);
+      expect(needed).toMatchObject({ 'socket TCP': 0, [bound]: ACCES, [connected]: ACCES });
+    }
+  });
+
+  test('more ports than Landlock is told of leave that way open', async () => {
+    const { bindPorts, connectPorts } = needsOf(
+      {
+        ...NO_GRANTS,
+        net: {
+          allow: ['*:1-1024/in', '*:1-1025/out'].map((rule) => parseNetRule(rule, '--allow-net')),
+          deny: [],
+        },
+      },
+      false,
+    );
+    expect([bindPorts.length, connectPorts]).toEqual([1024, 'any']);
+    expect(await withRules(['*:1024-65535/out'])).toMatchObject({
+      'bind TCP to the port': VERSION < 4 ? ADDRINUSE : ACCES,
+      'connect TCP to the port': 0,
     });
   });
 
@@ -214,6 +297,7 @@ describe.skipIf(architecture === undefined)('a process confined as for a guest',
       'open to write': PERM,
       'socket UDP': 0,
       'socket netlink': 0,
+      'connect UDP to the port': 0,
     });
   });
 

@@ -1,5 +1,7 @@
 /** Guests in processes of their own (`--isolate=process`): what confines them, how they end. */
+import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 
 import { beforeAll, describe, expect, test } from 'vitest';
 
@@ -11,20 +13,15 @@ import {
   NO_GRANTS,
   createChannel,
   parseListen,
+  parseNetRule,
   shareListener,
   startGuest,
 } from '#host/index.js';
 
 import { COMMAND_PAGES } from '../support/command.js';
 import { leakedSince, openDescriptors } from '../support/descriptors.js';
-import {
-  type DrivenOptions,
-  LOOPBACK,
-  type Local,
-  startDriven,
-  withDriven,
-} from '../support/driven.js';
-import { SOCK_STREAM, socket } from '../support/linux-sockets.js';
+import { type DrivenOptions, type Local, startDriven, withDriven } from '../support/driven.js';
+import { SOCK_STREAM, inet, socket } from '../support/linux-sockets.js';
 import { lookUpCall } from '../support/lookup.js';
 import { threadedModule } from '../support/threaded.js';
 import { wat } from '../wasm/wat.js';
@@ -173,11 +170,23 @@ describe('the process of a guest', () => {
     expect(lines).toEqual(['hello']);
   });
 
-  test('opens sockets and looks names up, once that is granted', () =>
-    withDriven(isolated({ net: LOOPBACK, resolve: ['localhost'] }), async (driven) => {
-      expect(await socket(driven, AF_INET, SOCK_STREAM)).toBeGreaterThan(0);
+  test('opens sockets on the ports that are granted and looks names up', async () => {
+    const server = createServer((peer) => peer.destroy()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const rules = [`tcp:127.0.0.1:${port}/out`, 'tcp:127.0.0.1:0/in'];
+    const allow = rules.map((rule) => parseNetRule(rule, '--allow-net'));
+    const net = { allow, deny: [] };
+    await withDriven(isolated({ net, resolve: ['localhost'] }), async (driven) => {
+      const connected = await socket(driven, AF_INET, SOCK_STREAM);
+      expect(await driven.call('connect', connected, ...(await inet(driven, port)))).toBe(0);
+      const bound = await socket(driven, AF_INET, SOCK_STREAM);
+      expect(await driven.call('bind', bound, ...(await inet(driven, 0)))).toBe(0);
+      expect(await driven.call('listen', bound, 1)).toBe(0);
       expect(await driven.call(...(await lookUpCall(driven, 'localhost')))).toBe(0);
-    }));
+    });
+    server.close();
+  });
 
   test('runs the threads of its guest', async () => {
     const bytes = threadedModule({

@@ -47,6 +47,7 @@ describe('on the first thread', () => {
 
   test('what is no handle is no ruleset and no path', () => {
     expect(kernel.landlockAddPath(-1, -1, 4)).toBe(-BADF);
+    expect(kernel.landlockAddPort(-1, 80, 1)).toBe(-BADF);
     expect(kernel.landlockRestrictSelf(-1, 0)).toBe(-BADF);
   });
 

@@ -30,7 +30,7 @@ async function compiled(sanitizer: string): Promise<string> {
   const built = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (sources.some((source) => statSync(source).mtimeMs > built)) {
     const warnings = ['-Wall', '-Wextra', '-Werror'];
-    const kind = ['-std=c++17', '-O1', '-g1', '-pthread', `-fsanitize=${sanitizer}`];
+    const kind = ['-std=c++17', '-Og', '-g1', '-pthread', `-fsanitize=${sanitizer}`];
     const options = [...kind, ...warnings];
     const [headers, files] = ['.h', '.cc'].map((end) => sources.filter((it) => it.endsWith(end)));
     // Read once and not for each of the files, headers take half the time that all takes.
@@ -44,7 +44,8 @@ async function compiled(sanitizer: string): Promise<string> {
   return program;
 }
 
-test.for(['thread', 'address,undefined'])(
+// At once: it is two compilers' work, and two programs'.
+test.concurrent.for(['thread', 'address,undefined'])(
   'the core alone behaves, and the sanitizers %s see nothing',
   { timeout: 120_000 },
   async (sanitizer, context) => {

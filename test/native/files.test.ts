@@ -178,6 +178,8 @@ describe('a record', () => {
       expect(named(kernel.readlinkat(root, room, ...range, at, length))).toBe('EFAULT');
       expect(named(kernel.getdents64(root, room, at, length, 0, 0))).toBe('EFAULT');
       const iovs = new Uint32Array([at, length]);
+      expect(named(kernel.pread(file, room, at, length, 0, 0))).toBe('EFAULT');
+      expect(named(kernel.pwrite(file, room, at, length, 0, 0))).toBe('EFAULT');
       expect(named(kernel.preadv(file, room, iovs, 1, 0, 0))).toBe('EFAULT');
       expect(named(kernel.pwritev(file, room, iovs, 1, 0, 0))).toBe('EFAULT');
     }
@@ -196,6 +198,8 @@ describe('a handle', () => {
     const session = kernel.sessionOpen();
     ok(kernel.sessionEnter(session));
     const signals = ok(kernel.signalfd(1));
+    expect(named(kernel.pread(signals, room, 0, 8, 0, 0))).toBe('ESPIPE');
+    expect(named(kernel.pwrite(signals, room, 0, 8, 0, 0))).toBe('ESPIPE');
     expect(named(kernel.preadv(signals, room, iovs, 1, 0, 0))).toBe('ESPIPE');
     expect(named(kernel.pwritev(signals, room, iovs, 1, 0, 0))).toBe('ESPIPE');
     expect(kernel.sessionClose(session)).toBe(1);

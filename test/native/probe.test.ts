@@ -8,9 +8,9 @@ import { openNativeKernel } from '#host/kernel/native.js';
 
 const addon = openNativeKernel();
 
-test('the addon provides exactly the calls of the port, those that confine, and two probes', () => {
+test('the addon provides exactly the calls of the port, those that confine, two probes, and a wish', () => {
   const provided = Object.keys(addon).toSorted();
-  const probes = ['abiLayout', 'errnoNames'];
+  const probes = ['abiLayout', 'errnoNames', 'collectGarbage'];
   const calls = [...Object.keys(KERNEL_CALLS), ...CONFINEMENT_CALLS];
   expect(provided).toEqual([...calls, ...probes].toSorted());
 });
@@ -51,6 +51,8 @@ test('abiLayout has the sizes that abi.md gives', () => {
     sockaddr_in6: '28/4',
     sockaddr_un: '110/2',
     msghdr: '28/4',
+    mmsghdr: '32/4',
+    submission: '20/4',
     ip_mreqn: '12/4',
     ipv6_mreq: '20/4',
     linux_dirent64: '24/8',

@@ -215,6 +215,7 @@ test('B23 a handle that is none is EBADF in every call that takes one', () => {
 /** An argument of the right kind that does no harm: with it the calls get as far as the handle. */
 function argument(kind: string): unknown {
   if (kind === 'bytes') return new Uint8Array(256);
+  if (kind === 'operations') return new Uint32Array([-1, 0, 0, 1]);
   if (kind === 'iovs') return new Uint32Array([0, 1]);
   if (kind === 'address') return loopback();
   return kind === 'handle' ? -1 : 1;

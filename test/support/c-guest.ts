@@ -51,8 +51,12 @@ export async function runCGuest(
 }
 
 /** Runs a native program in `folder` to its end; its lines. */
-export async function runNative(program: string, folder: string): Promise<readonly string[]> {
-  const child = spawn(program, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+export async function runNative(
+  program: string,
+  folder: string,
+  args: readonly string[] = [],
+): Promise<readonly string[]> {
+  const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => {
     child.once('close', resolve);
   });

@@ -97,6 +97,9 @@ const DIRTY = `(func $dirty (param $at i32) (param $end i32) (param $byte i32) (
     (br $next))
   unreachable)`;
 
+/** What some hosts call of a guest that is in an import: here it is a trap (B87). */
+const CALLED_BACK = ['malloc', 'free', 'realloc', 'cabi_realloc', '__new', '__wasm_call_ctors'];
+
 /** Names of all operations, in the order of their numbers. */
 export function operationNames(shape: Shape): string[] {
   return [...rowsOf(shape).keys(), ...Object.keys(OWN_OPERATIONS)];
@@ -198,6 +201,7 @@ function assemble(shape: Shape, memory: string, listener: number): Uint8Array {
     (table $large ${TABLE_ENTRIES} funcref)
     (table $operations funcref (elem ${bodies.map((_body, index) => `$op${index}`).join(' ')}))
     ${DIRTY}
+    (func ${CALLED_BACK.map((name) => `(export "${name}")`).join(' ')} unreachable)
     (func $recurse (param $depth i32)
       (call $recurse (i32.add (local.get $depth) (i32.const 1))))
     ${functions.join('\n')}

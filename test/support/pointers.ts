@@ -1,7 +1,8 @@
 /** What the pointers among the arguments of imported functions point to. */
 import { Itimerspec } from '#host/abi/epoll.js';
 import { Filestat, Prestat } from '#host/abi/files.js';
-import { Msghdr, SockaddrIn } from '#host/abi/socket.js';
+import { Mmsghdr, Msghdr, SockaddrIn } from '#host/abi/socket.js';
+import { Submission } from '#host/abi/submit.js';
 import { UnstableFilestat, UnstableSubscription } from '#host/abi/unstable.js';
 import { Addrinfo } from '#host/abi/wasmedge.js';
 import type { ParameterKind } from '#host/imports/call.js';
@@ -27,6 +28,8 @@ const POINTED_BYTES: Readonly<Record<string, number>> = {
   'result.addr': SockaddrIn.SIZE,
   addrlen: 4,
   msg: Msghdr.SIZE,
+  msgvec: Mmsghdr.SIZE,
+  submissions: Submission.SIZE,
   node: 9,
   service: 2,
   hints: Addrinfo.SIZE,

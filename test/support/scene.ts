@@ -49,6 +49,7 @@ const MASK = 0xdc0;
 const NAME = 0xdd0;
 const LINK = 0xdd8;
 const MISSING = 0xde0;
+const SUBMISSION = 0xdf0;
 const OUT = 0x1000;
 /** Bytes of each result's slot, and where the slots end. */
 const SLOT_BYTES = 256;
@@ -94,6 +95,8 @@ const INPUTS: Readonly<Record<string, number>> = {
   addr: SOCKADDR,
   addrlen: ADDRLEN,
   msg: MSG,
+  submissions: SUBMISSION,
+  msgvec: MSG,
   node: NODE,
   service: SERVICE,
   hints: HINTS,
@@ -127,7 +130,9 @@ const SCALARS: Readonly<Record<string, number | bigint>> = {
   ri_flags: 1,
   op: EPOLL_CTL_MOD,
   maxevents: 1,
+  vlen: 1,
   nsubscriptions: 1,
+  nsubmissions: 1,
   address_family: 1,
   sock_type: 2,
   port: 1,
@@ -155,6 +160,7 @@ const CALL_SCALARS: Readonly<Record<string, number>> = {
   'recv flags': MSG_PEEK,
   'recvfrom flags': MSG_PEEK,
   'recvmsg flags': MSG_PEEK,
+  'recvmmsg flags': MSG_PEEK,
   'shutdown how': 2,
   // No descriptor goes along.
   'channel_send passed': -1,

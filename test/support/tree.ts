@@ -98,14 +98,12 @@ export class Tree {
   }
 
   pwrite(handle: Handle, text: string, offset: bigint): Answer {
-    const iovs = new Uint32Array(this.range(text));
-    return named(this.kernel.pwritev(handle, this.room, iovs, 1, ...halves(offset)));
+    return named(this.kernel.pwrite(handle, this.room, ...this.range(text), ...halves(offset)));
   }
 
   /** The text that is there, or the error. */
   pread(handle: Handle, length: number, offset: bigint): string {
-    const iovs = new Uint32Array([OUT, length]);
-    const result = this.kernel.preadv(handle, this.room, iovs, 1, ...halves(offset));
+    const result = this.kernel.pread(handle, this.room, OUT, length, ...halves(offset));
     return result < 0 ? String(named(result)) : this.#text(OUT, result);
   }
 

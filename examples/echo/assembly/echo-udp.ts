@@ -13,7 +13,7 @@ import {
 
 class Echo extends DatagramSocket {
   onDatagram(data: usize, length: i32, truncated: bool): void {
-    this.sendTo(data, length, this.sender);
+    this.queueTo(data, length, this.sender);
   }
 }
 

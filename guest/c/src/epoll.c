@@ -5,12 +5,6 @@
 
 #include "imports.h"
 
-// Nanoseconds of 64 bits, where wasi-libc's `long` has 32.
-struct timespec64 {
-  int64_t seconds;
-  int64_t nanoseconds;
-};
-
 IMPORT(epoll_create1)(int flags, int *fd);
 IMPORT(epoll_ctl)(int epfd, int op, int fd, const struct epoll_event *event);
 IMPORT(epoll_wait)(int epfd, struct epoll_event *events, int maxevents, int timeout, int *n);

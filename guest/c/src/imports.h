@@ -8,6 +8,12 @@
 #define IMPORT(name) \
   __attribute__((import_module("sandpoll"), import_name(#name))) int sandpoll_##name
 
+// Nanoseconds of 64 bits, where wasi-libc's `long` has 32.
+struct timespec64 {
+  int64_t seconds;
+  int64_t nanoseconds;
+};
+
 // 0 for success; otherwise errno is set, and it is -1.
 static inline int status(int error) {
   if (error == 0) return 0;

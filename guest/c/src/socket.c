@@ -1,5 +1,6 @@
 // socket(2) and its family. recv and send are the host's own calls: no vector is built for them.
 #include <sys/socket.h>
+#include <time.h>
 
 #include "imports.h"
 
@@ -20,10 +21,14 @@ IMPORT(sendto)(int fd, const void *buffer, size_t bytes, int flags, const struct
                socklen_t address_bytes, ssize_t *size);
 IMPORT(recvmsg)(int fd, struct msghdr *message, int flags, ssize_t *size);
 IMPORT(sendmsg)(int fd, const struct msghdr *message, int flags, ssize_t *size);
+IMPORT(recvmmsg)(int fd, struct mmsghdr *messages, unsigned count, int flags,
+                 struct timespec64 *timeout, int *n);
+IMPORT(sendmmsg)(int fd, struct mmsghdr *messages, unsigned count, int flags, int *n);
 IMPORT(getsockopt)(int fd, int level, int name, void *value, socklen_t *bytes);
 IMPORT(setsockopt)(int fd, int level, int name, const void *value, socklen_t bytes);
 
 _Static_assert(sizeof(struct msghdr) == 28, "the host's msghdr");
+_Static_assert(sizeof(struct mmsghdr) == 32, "the host's mmsghdr");
 _Static_assert(sizeof(struct sockaddr_storage) == 128, "Linux's sockaddr_storage");
 
 int socket(int domain, int type, int protocol) {
@@ -95,6 +100,24 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
   ssize_t size = -1;
   return outcome(sandpoll_sendmsg(fd, message, flags, &size), size);
+}
+
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
+             struct timespec *timeout) {
+  struct timespec64 wide;
+  if (timeout) wide = (struct timespec64){timeout->tv_sec, timeout->tv_nsec};
+  int n = -1;
+  int error = sandpoll_recvmmsg(fd, messages, count, flags, timeout ? &wide : NULL, &n);
+  if (timeout && error == 0) {
+    timeout->tv_sec = wide.seconds;
+    timeout->tv_nsec = (long)wide.nanoseconds;
+  }
+  return outcome(error, n);
+}
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+  int n = -1;
+  return outcome(sandpoll_sendmmsg(fd, messages, count, flags, &n), n);
 }
 
 int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict bytes) {

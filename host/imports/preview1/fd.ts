@@ -7,8 +7,9 @@ import { lowWord } from '../../abi/layout.js';
 import type { GuestMemory } from '../../abi/memory.js';
 import { Fdflags, Fdstat, Filetype, Rights } from '../../abi/preview1.js';
 import { Access, Kind } from '../../descriptors.js';
-import { Errno, wasiErrno, wasiStatus } from '../../errno.js';
+import { Errno, LinuxErrno, wasiErrno, wasiStatus } from '../../errno.js';
 import { O_APPEND } from '../../kernel/flags.js';
+import type { Handle } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
 import { isSocket, receive, transferPlain, transmit } from '../socket/transfer.js';
@@ -197,26 +198,44 @@ export function transferPieces(
   return done;
 }
 
+/** Apart from its caller, where a closure would have its variables allocated at every call. */
+function transferFilePieces(sandbox: Sandbox, handle: Handle, count: number, writing: boolean) {
+  const { memory, kernel } = sandbox;
+  const { span } = memory;
+  return transferPieces(memory, count, (offset, length) =>
+    writing
+      ? kernel.write(handle, span, offset, length)
+      : kernel.read(handle, span, offset, length),
+  );
+}
+
 /** A file answers at once: one system call, however its descriptor is flagged. */
-function transferFile(sandbox: Sandbox, fd: number, count: number, writing: boolean): number {
-  const { memory, descriptors, kernel } = sandbox;
+function transferFile(sandbox: Sandbox, handle: Handle, count: number, writing: boolean): number {
+  const { memory, kernel } = sandbox;
   const { iovs, span } = memory;
-  const handle = descriptors.handle(fd);
   if (memory.iovecBytes(count) > CALL_BYTES) {
-    return transferPieces(memory, count, (offset, length) =>
-      writing
-        ? kernel.write(handle, span, offset, length)
-        : kernel.read(handle, span, offset, length),
-    );
+    return transferFilePieces(sandbox, handle, count, writing);
   }
-  if (count !== 1) {
+  if (count === 1) {
     return writing
-      ? kernel.writev(handle, span, iovs, count)
-      : kernel.readv(handle, span, iovs, count);
+      ? kernel.write(handle, span, iovs[0], iovs[1])
+      : kernel.read(handle, span, iovs[0], iovs[1]);
   }
   return writing
-    ? kernel.write(handle, span, iovs[0], iovs[1])
-    : kernel.read(handle, span, iovs[0], iovs[1]);
+    ? kernel.writev(handle, span, iovs, count)
+    : kernel.readv(handle, span, iovs, count);
+}
+
+/** What is neither free nor a file, a directory or a channel. */
+function transferStream(
+  sandbox: Sandbox,
+  fd: number,
+  kind: number,
+  count: number,
+  writing: boolean,
+): number {
+  if (!isSocket(kind)) return transferPlain(sandbox, fd, count, writing);
+  return writing ? transmit(sandbox, fd, count, 0, false) : receive(sandbox, fd, count, 0, false);
 }
 
 function transfer(
@@ -238,11 +257,10 @@ function transfer(
   if (kind === Kind.CHANNEL) return Errno.INVAL;
   const needed = writing ? Access.WRITE : Access.READ;
   if ((descriptors.access(fd) & needed) === 0) return Errno.BADF;
-  let n;
-  if (kind === Kind.FILE) n = transferFile(sandbox, fd, count, writing);
-  else if (!isSocket(kind)) n = transferPlain(sandbox, fd, count, writing);
-  else if (writing) n = transmit(sandbox, fd, count, 0, false);
-  else n = receive(sandbox, fd, count, 0, false);
+  const n =
+    kind === Kind.FILE
+      ? transferFile(sandbox, descriptors.handle(fd), count, writing)
+      : transferStream(sandbox, fd, kind, count, writing);
   if (n < 0) return wasiErrno(n);
   memory.view.setUint32(at, n, true);
   return Errno.SUCCESS;
@@ -267,7 +285,10 @@ const renumberRow = imported('fd_renumber', { from: 'fd', to: 'fd' }, (sandbox) 
   return (from: number, to: number) => {
     if (from === to) return descriptors.kind(from) === Kind.FREE ? Errno.BADF : Errno.SUCCESS;
     const replaced = descriptors.renumber(from, to);
-    return wasiStatus(replaced < 0 ? replaced : kernel.close(replaced));
+    if (replaced === -LinuxErrno.BADF) return Errno.BADF;
+    // As dup2(2) has it, which says nothing of how that went.
+    kernel.close(replaced);
+    return Errno.SUCCESS;
   };
 });
 

@@ -69,9 +69,10 @@ const waitRow = imported(
       const at = events >>> 0;
       const nAt = result >>> 0;
       if (!memory.fits(nAt, 4)) return Errno.FAULT;
+      // Before all else, as Linux has it now; older kernels looked at `maxevents` first.
+      if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
       if (maxevents <= 0 || maxevents > EPOLL_MAXEVENTS_MAX) return Errno.INVAL;
       if (!memory.fits(at, maxevents * EpollEvent.SIZE)) return Errno.FAULT;
-      if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
       sandbox.beforeWait();
       const room = Math.min(maxevents, eventsPerWait);
       const n = kernel.epollPwait(descriptors.handle(epfd), memory.span, at, room, timeoutMs);
@@ -106,9 +107,9 @@ const pwait2Row = imported(
         const low = Timespec.seconds.lo(memory.view, timeoutAt);
         seconds = high > 0 ? SECONDS_MAX : Math.min(low, SECONDS_MAX);
       }
+      if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
       if (maxevents <= 0 || maxevents > EPOLL_MAXEVENTS_MAX) return Errno.INVAL;
       if (!memory.fits(at, maxevents * EpollEvent.SIZE)) return Errno.FAULT;
-      if (descriptors.kind(epfd) === Kind.FREE) return Errno.BADF;
       sandbox.beforeWait();
       const room = Math.min(maxevents, sandbox.grants.limits.eventsPerWait);
       const epoll = descriptors.handle(epfd);

@@ -25,7 +25,7 @@ const PLAIN = MSG_DONTWAIT | MSG_NOSIGNAL;
  * Receives into the first `count` iovecs. Returns the bytes that were there, which for a message
  * may be more than there is room for; the sender is in the sandbox's address if `named`.
  */
-function receiveMessage(
+export function receiveMessage(
   sandbox: Sandbox,
   fd: number,
   count: number,
@@ -39,7 +39,7 @@ function receiveMessage(
   return receive(sandbox, fd, count, told, named);
 }
 
-function transmitMessage(
+export function transmitMessage(
   sandbox: Sandbox,
   fd: number,
   count: number,
@@ -55,7 +55,7 @@ function transmitMessage(
 }
 
 /** One buffer as the only iovec: 1, or `-EFAULT`. */
-function single(sandbox: Sandbox, buf: number, len: number): number {
+export function single(sandbox: Sandbox, buf: number, len: number): number {
   const { memory } = sandbox;
   if (!memory.fits(buf, len)) return -LinuxErrno.FAULT;
   memory.iovs[0] = buf;
@@ -64,20 +64,13 @@ function single(sandbox: Sandbox, buf: number, len: number): number {
 }
 
 /**
- * Writes the bytes that a caller of `recv(2)` hears of: of a message those it got, or all with
- * MSG_TRUNC. What a stream gave is told as it is: a unix stream's urgent byte counts as one even
- * where there is no room for it.
+ * The bytes that a caller of `recv(2)` hears of: of a message those it got, or all with MSG_TRUNC.
+ * What a stream gave is told as it is: a unix stream's urgent byte counts as one even where there
+ * is no room for it.
  */
-function tellReceived(
-  sandbox: Sandbox,
-  fd: number,
-  n: number,
-  room: number,
-  flags: number,
-  at: number,
-): void {
+function toldBytes(sandbox: Sandbox, fd: number, n: number, room: number, flags: number): number {
   const cut = (flags & MSG_TRUNC) === 0 && keepsMessages(sandbox.descriptors.seenKind(fd));
-  sandbox.memory.view.setUint32(at, cut ? Math.min(n, room) : n, true);
+  return cut ? Math.min(n, room) : n;
 }
 
 /** `recvfrom(2)`; `addr` 0 asks for no address. */
@@ -103,7 +96,7 @@ function receiveFrom(
     const length = writeSockaddr(sandbox, addr >>> 0, room);
     memory.view.setUint32(addrlen >>> 0, length, true);
   }
-  tellReceived(sandbox, fd, n, len >>> 0, flags, size >>> 0);
+  memory.view.setUint32(size >>> 0, toldBytes(sandbox, fd, n, len >>> 0, flags), true);
   return Errno.SUCCESS;
 }
 
@@ -244,6 +237,26 @@ function messageFlags(
   return n > 0 ? flags & MSG_OOB : 0;
 }
 
+/** Receives into the `msghdr` at `at`, which fits: bytes, or minus an errno of `recvmsg(2)`. */
+export function receiveHeader(sandbox: Sandbox, fd: number, at: number, flags: number): number {
+  const { memory } = sandbox;
+  const name = Msghdr.name.get(memory.view, at);
+  const iov = Msghdr.iov.get(memory.view, at);
+  const count = messageIovecs(sandbox, iov, Msghdr.iovlen.get(memory.view, at));
+  if (count < 0) return count;
+  const lenAt = at + Msghdr.namelen.offset;
+  const nameRoom = name === 0 ? 0 : sockaddrRoom(sandbox, name, lenAt);
+  if (nameRoom < 0) return nameRoom;
+  const room = memory.iovecBytes(count);
+  const n = receiveMessage(sandbox, fd, count, flags, name !== 0);
+  if (n < 0) return n;
+  const { view } = memory;
+  if (name !== 0) Msghdr.namelen.set(view, at, writeSockaddr(sandbox, name, nameRoom));
+  Msghdr.controllen.set(view, at, 0);
+  Msghdr.flags.set(view, at, messageFlags(sandbox, fd, n, room, flags));
+  return toldBytes(sandbox, fd, n, room, flags);
+}
+
 /** `recvmsg(2)`. Control messages never come: `controllen` is 0 afterwards. */
 const recvmsgRow = imported(
   'recvmsg',
@@ -252,26 +265,39 @@ const recvmsgRow = imported(
     const { memory } = sandbox;
     const at = msg >>> 0;
     if (!memory.fits(at, Msghdr.SIZE) || !memory.fits(size >>> 0, 4)) return Errno.FAULT;
-    const name = Msghdr.name.get(memory.view, at);
-    const iov = Msghdr.iov.get(memory.view, at);
-    const count = messageIovecs(sandbox, iov, Msghdr.iovlen.get(memory.view, at));
-    if (count < 0) return wasiErrno(count);
-    const lenAt = at + Msghdr.namelen.offset;
-    const nameRoom = name === 0 ? 0 : sockaddrRoom(sandbox, name, lenAt);
-    if (nameRoom < 0) return wasiErrno(nameRoom);
-    const room = memory.iovecBytes(count);
-    const n = receiveMessage(sandbox, fd, count, flags, name !== 0);
+    const n = receiveHeader(sandbox, fd, at, flags);
     if (n < 0) return wasiErrno(n);
-    const { view } = memory;
-    if (name !== 0) Msghdr.namelen.set(view, at, writeSockaddr(sandbox, name, nameRoom));
-    Msghdr.controllen.set(view, at, 0);
-    Msghdr.flags.set(view, at, messageFlags(sandbox, fd, n, room, flags));
-    tellReceived(sandbox, fd, n, room, flags, size >>> 0);
+    memory.view.setUint32(size >>> 0, n, true);
     return Errno.SUCCESS;
   },
 );
 
-/** `sendmsg(2)`. Control messages are EINVAL: descriptors travel by `channel_send`. */
+/**
+ * The address of the `msghdr` at `at`, read into the sandbox's: 1, 0 if it has none, or minus an
+ * errno of `sendmsg(2)`. Control messages are EINVAL: descriptors travel by `channel_send`.
+ */
+export function readDestination(sandbox: Sandbox, at: number): number {
+  const { view } = sandbox.memory;
+  const name = Msghdr.name.get(view, at);
+  const namelen = Msghdr.namelen.get(view, at);
+  if (Msghdr.controllen.get(view, at) !== 0) return -LinuxErrno.INVAL;
+  if (name === 0 || namelen === 0) return 0;
+  const family = readSockaddr(sandbox, name, namelen);
+  if (family < 0) return family;
+  return family === AF_UNSPEC ? -LinuxErrno.AFNOSUPPORT : 1;
+}
+
+/** Sends the `msghdr` at `at`, which fits: bytes, or minus an errno of `sendmsg(2)`. */
+export function transmitHeader(sandbox: Sandbox, fd: number, at: number, flags: number): number {
+  const { view } = sandbox.memory;
+  const iov = Msghdr.iov.get(view, at);
+  const count = messageIovecs(sandbox, iov, Msghdr.iovlen.get(view, at));
+  if (count < 0) return count;
+  const named = readDestination(sandbox, at);
+  if (named < 0) return named;
+  return transmitMessage(sandbox, fd, count, flags, named === 1);
+}
+
 const sendmsgRow = imported(
   'sendmsg',
   { fd: 'fd', msg: 'ptr', flags: 'u32', 'result.size': '*u32' },
@@ -279,18 +305,7 @@ const sendmsgRow = imported(
     const { memory } = sandbox;
     const at = msg >>> 0;
     if (!memory.fits(at, Msghdr.SIZE) || !memory.fits(size >>> 0, 4)) return Errno.FAULT;
-    const { view } = memory;
-    const name = Msghdr.name.get(view, at);
-    const namelen = Msghdr.namelen.get(view, at);
-    if (Msghdr.controllen.get(view, at) !== 0) return Errno.INVAL;
-    const iov = Msghdr.iov.get(view, at);
-    const count = messageIovecs(sandbox, iov, Msghdr.iovlen.get(view, at));
-    if (count < 0) return wasiErrno(count);
-    const named = name !== 0 && namelen !== 0;
-    const family = named ? readSockaddr(sandbox, name, namelen) : 0;
-    if (family < 0) return wasiErrno(family);
-    if (named && family === AF_UNSPEC) return Errno.AFNOSUPPORT;
-    const n = transmitMessage(sandbox, fd, count, flags, named);
+    const n = transmitHeader(sandbox, fd, at, flags);
     if (n < 0) return wasiErrno(n);
     memory.view.setUint32(size >>> 0, n, true);
     return Errno.SUCCESS;

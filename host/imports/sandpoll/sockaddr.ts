@@ -28,6 +28,19 @@ function settleLength(address: Uint8Array, family: number, len: number): number 
   return family === AF_UNSPEC ? SockaddrIn.SIZE : -LinuxErrno.AFNOSUPPORT;
 }
 
+/** Reads a `sockaddr_in`, what nearly every datagram has; false if it is none. */
+function readInet4({ memory, addressWords }: Sandbox, at: number): boolean {
+  const familyAndPort = memory.view.getUint32(at, true);
+  if ((familyAndPort & 0xffff) !== AF_INET) return false;
+  addressWords[0] = SockaddrIn.SIZE;
+  addressWords[1] = familyAndPort;
+  addressWords[2] = SockaddrIn.addr.get(memory.view, at);
+  // What comes behind the address itself is nobody's.
+  addressWords[3] = 0;
+  addressWords[4] = 0;
+  return true;
+}
+
 /**
  * Reads the sockaddr of `len` bytes at `at`, once, into the sandbox's address. Returns its family,
  * `AF_UNSPEC` (0) among them, or `-EFAULT`, `-EINVAL`, `-EAFNOSUPPORT`. Byte by byte: a view for
@@ -37,6 +50,7 @@ export function readSockaddr(sandbox: Sandbox, at: number, len: number): number 
   const { memory, address } = sandbox;
   if (len < FAMILY_BYTES || len > SOCKADDR_STORAGE_BYTES) return -LinuxErrno.INVAL;
   if (!memory.fits(at, len)) return -LinuxErrno.FAULT;
+  if (len === SockaddrIn.SIZE && readInet4(sandbox, at)) return AF_INET;
   const { bytes } = memory;
   for (let i = 0; i < len; i++) address[SOCKADDR_AT + i] = bytes[at + i];
   const family = address[SOCKADDR_AT] | (address[SOCKADDR_AT + 1] << 8);
@@ -64,8 +78,13 @@ export function sockaddrRoom(sandbox: Sandbox, at: number, lenAt: number): numbe
  * is 0 where the kernel gave none.
  */
 export function writeSockaddr(sandbox: Sandbox, at: number, room: number): number {
-  const { memory, address } = sandbox;
+  const { memory, address, addressWords } = sandbox;
   const length = address[0];
+  if (length === SockaddrIn.SIZE && room >= length) {
+    const { view } = memory;
+    for (let i = 0; i < length; i += 4) view.setInt32(at + i, addressWords[1 + i / 4], true);
+    return length;
+  }
   const written = Math.min(length, room);
   const { bytes } = memory;
   for (let i = 0; i < written; i++) bytes[at + i] = address[SOCKADDR_AT + i];

@@ -124,7 +124,7 @@ function sendOnce(
  * Whether sending would bind a datagram socket: Linux binds one without an address to every
  * interface (B39). Leaves the socket's own address in the sandbox's.
  */
-function wouldBind(sandbox: Sandbox, fd: number): boolean {
+export function wouldBind(sandbox: Sandbox, fd: number): boolean {
   const { descriptors, kernel, address } = sandbox;
   if (descriptors.isBound(fd)) return false;
   if (kernel.getsockname(descriptors.handle(fd), address) < 0) return false;

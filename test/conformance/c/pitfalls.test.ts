@@ -16,6 +16,7 @@ const PROGRAMS = [
   'streams',
   'accepting',
   'datagrams',
+  'batches',
   'delivery',
   'reuse',
   'shutdowns',

@@ -192,6 +192,15 @@ class SockaddrUn {
 }
 
 @unmanaged
+class Submission {
+  opcode: u32;
+  fd: u32;
+  buf: u32;
+  len: u32;
+  result: u32;
+}
+
+@unmanaged
 class Msghdr {
   name: u32;
   namelen: u32;
@@ -200,6 +209,19 @@ class Msghdr {
   control: u32;
   controllen: u32;
   flags: u32;
+}
+
+@unmanaged
+class Mmsghdr {
+  // A msghdr, 28 bytes.
+  hdr: u32;
+  hdr1: u32;
+  hdr2: u32;
+  hdr3: u32;
+  hdr4: u32;
+  hdr5: u32;
+  hdr6: u32;
+  len: u32;
 }
 
 @unmanaged
@@ -341,6 +363,11 @@ function sockets(): void {
   line('SockaddrIn6.scopeId', offsetof<SockaddrIn6>('scopeId'));
   line('SockaddrUn.family', offsetof<SockaddrUn>('family'));
   line('SockaddrUn.path', offsetof<SockaddrUn>('path'));
+  line('Submission.opcode', offsetof<Submission>('opcode'));
+  line('Submission.fd', offsetof<Submission>('fd'));
+  line('Submission.buf', offsetof<Submission>('buf'));
+  line('Submission.len', offsetof<Submission>('len'));
+  line('Submission.result', offsetof<Submission>('result'));
   line('Msghdr.name', offsetof<Msghdr>('name'));
   line('Msghdr.namelen', offsetof<Msghdr>('namelen'));
   line('Msghdr.iov', offsetof<Msghdr>('iov'));
@@ -348,6 +375,8 @@ function sockets(): void {
   line('Msghdr.control', offsetof<Msghdr>('control'));
   line('Msghdr.controllen', offsetof<Msghdr>('controllen'));
   line('Msghdr.flags', offsetof<Msghdr>('flags'));
+  line('Mmsghdr.hdr', offsetof<Mmsghdr>('hdr'));
+  line('Mmsghdr.len', offsetof<Mmsghdr>('len'));
   line('IpMreqn.multiaddr', offsetof<IpMreqn>('multiaddr'));
   line('IpMreqn.address', offsetof<IpMreqn>('address'));
   line('IpMreqn.ifindex', offsetof<IpMreqn>('ifindex'));

@@ -22,7 +22,59 @@ const paths = args();
 
 class Echo extends DatagramSocket {
   onDatagram(data: usize, length: i32, truncated: bool): void {
-    this.sendTo(data, length, this.sender);
+    this.queueTo(data, length, this.sender);
+  }
+}
+
+const CLIENTS: i32 = 5;
+const BURST: i32 = 40;
+
+/** Sends a burst of numbers, and marks each that comes back. */
+class Client extends DatagramSocket {
+  private marks: StaticArray<bool> = new StaticArray<bool>(BURST);
+  private missing: i32 = BURST;
+  private id: i32 = -1;
+  strange: i32 = 0;
+
+  burst(id: i32, to: SocketAddress): void {
+    this.id = id;
+    for (let i = 0; i < BURST; i++) {
+      store<i32>(MESSAGE, id);
+      store<i32>(MESSAGE, i, 4);
+      if (this.sendTo(MESSAGE, 8 + i, to) != 8 + i) this.strange += 1;
+    }
+  }
+
+  onDatagram(data: usize, length: i32, truncated: bool): void {
+    const index = load<i32>(data, 4);
+    if (load<i32>(data) != this.id || length != 8 + index || this.marks[index]) {
+      this.strange += 1;
+      return;
+    }
+    this.marks[index] = true;
+    this.missing -= 1;
+    if (this.missing == 0) this.close();
+  }
+}
+
+/** Answers with what cannot be sent among what can, then closes. */
+class Careless extends DatagramSocket {
+  errnos: Array<i32> = [];
+  nowhere: SocketAddress = SocketAddress.ipv4(192, 0, 2, 1, 9);
+
+  onDatagram(data: usize, length: i32, truncated: bool): void {
+    this.queueTo(data, 1, this.sender);
+    this.queueTo(MESSAGE, 65508, this.sender);
+    this.queueTo(data, 2, this.sender);
+    this.queueTo(data, 3, this.nowhere);
+    this.queueTo(MESSAGE, 40000, this.sender);
+    this.queueTo(data, 4, this.sender);
+    this.close();
+    this.queueTo(data, 5, this.sender);
+  }
+
+  onSendError(errno: i32): void {
+    this.errnos.push(errno);
   }
 }
 
@@ -37,7 +89,7 @@ class Asker extends DatagramSocket {
   private next: i32 = 0;
 
   ask(): void {
-    if (this.next == this.lengths.length) return this.loop.stop();
+    if (this.next >= this.lengths.length) return this.loop.stop();
     const length = this.lengths[this.next++];
     const to = this.to;
     const sent = to === null ? this.send(MESSAGE, length) : this.sendTo(MESSAGE, length, to);
@@ -100,6 +152,43 @@ function testUdp(poller: Poller, name: string): void {
   checkSame(loop.size, 0, name + ' leaves nothing');
 }
 
+function testBurst(poller: Poller, name: string): void {
+  const loop = new EventLoop(poller);
+  const here = local();
+  const echo = new Echo(loop);
+  checkSame(echo.bind(here) | echo.localAddress(here), 0, name + ' binds');
+  const clients: Array<Client> = [];
+  for (let id = 0; id < CLIENTS; id++) {
+    const client = new Client(loop);
+    checkSame(client.bind(local()), 0, name + ' binds a client');
+    client.burst(id, here);
+    clients.push(client);
+  }
+  while (loop.size > 1) loop.turn();
+  let strange = 0;
+  for (let id = 0; id < CLIENTS; id++) strange += clients[id].strange;
+  checkSame(strange, 0, name + ' answers each of 200 datagrams of 5 clients once, and to its own');
+  echo.close();
+}
+
+function testUnsent(poller: Poller, name: string): void {
+  const loop = new EventLoop(poller);
+  const here = local();
+  const careless = new Careless(loop);
+  checkSame(careless.bind(here) | careless.localAddress(here), 0, name + ' binds');
+  const asker = new Asker(loop);
+  checkSame(asker.bind(local()), 0, name + ' binds the asker');
+  asker.to = here;
+  asker.lengths = [10];
+  asker.ask();
+  while (asker.answers.length < 4) loop.turn();
+  checkText(asker.answers.join(' '), '1 2 40000 4', name + ' sends what can be sent');
+  const errnos = careless.errnos;
+  const told = errnos.map<string>((errno) => errnoName(errno)).join(' ');
+  checkText(told, 'MSGSIZE ACCES BADF', name + ' tells of what cannot');
+  asker.close();
+}
+
 function unixAddress(index: i32, suffix: string): SocketAddress {
   const address = SocketAddress.unix(paths[index] + suffix);
   return address === null ? local() : address;
@@ -127,6 +216,11 @@ check(equalsAscii(MESSAGE, writeAscii(MESSAGE, 'hello'), 'hello'), 'there is a m
 testUdp(new EpollPoller(Trigger.LEVEL), 'epoll, level-triggered,');
 testUdp(new EpollPoller(Trigger.EDGE), 'epoll, edge-triggered,');
 testUdp(new PollPoller(), 'poll');
+testBurst(new EpollPoller(Trigger.LEVEL), 'epoll, level-triggered,');
+testBurst(new EpollPoller(Trigger.EDGE), 'epoll, edge-triggered,');
+testBurst(new PollPoller(), 'poll');
+testUnsent(new EpollPoller(Trigger.LEVEL), 'epoll');
+testUnsent(new PollPoller(), 'poll');
 testUnix(new EpollPoller(Trigger.LEVEL), 'epoll, level-triggered,', '-lt');
 testUnix(new EpollPoller(Trigger.EDGE), 'epoll, edge-triggered,', '-et');
 testUnix(new PollPoller(), 'poll', '-poll');

@@ -52,6 +52,7 @@ typedef unsigned short sa_family_t;
 #define MSG_ERRQUEUE 0x2000
 #define MSG_NOSIGNAL 0x4000
 #define MSG_MORE 0x8000
+#define MSG_WAITFORONE 0x10000
 #define MSG_ZEROCOPY 0x4000000
 #define MSG_FASTOPEN 0x20000000
 #define MSG_CMSG_CLOEXEC 0x40000000
@@ -121,6 +122,13 @@ struct msghdr {
   int msg_flags;
 };
 
+struct mmsghdr {
+  struct msghdr msg_hdr;
+  unsigned msg_len;
+};
+
+struct timespec;
+
 // Control messages: none are ever received, and sending one is EINVAL.
 struct cmsghdr {
   size_t cmsg_len;
@@ -166,6 +174,9 @@ ssize_t sendto(int fd, const void *buffer, size_t bytes, int flags,
                const struct sockaddr *address, socklen_t address_bytes);
 ssize_t recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags);
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
+             struct timespec *timeout);
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 int getsockopt(int fd, int level, int name, void *__restrict value, socklen_t *__restrict bytes);
 int setsockopt(int fd, int level, int name, const void *value, socklen_t bytes);
 

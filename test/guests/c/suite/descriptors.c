@@ -79,6 +79,7 @@ static void dir_fd_op_failures(__wasi_fd_t dir) {
   WANT(BADF, __wasi_fd_seek(dir, 0, __WASI_WHENCE_END, &position));
   WANT(BADF, __wasi_fd_tell(dir, &position));
   WANT(BADF, __wasi_fd_allocate(dir, 0, 1));
+  WANT(BADF, __wasi_fd_allocate(dir, 0, 0));
   WANT(BADF, __wasi_fd_filestat_set_size(dir, 0));
   WANT(BADF, __wasi_fd_advise(dir, 0, 0, __WASI_ADVICE_NORMAL));
   OK(__wasi_fd_sync(dir));
