@@ -107,15 +107,17 @@ export class SocketAddress {
       store<u8>(at + 2 + length, 0);
       return 2 + length + 1;
     }
-    const isInet4 = this.family == Family.INET4;
-    memory.fill(at, 0, SOCKADDR_IN6_BYTES);
-    store<u16>(at, isInet4 ? AF_INET : AF_INET6);
     store<u16>(at, bswap(<u16>this.port), 2);
-    if (isInet4) {
+    if (this.family == Family.INET4) {
+      store<u16>(at, AF_INET);
       store<u32>(at, load<u32>(this.bytes, 2), 4);
+      store<u64>(at, 0, 8);
       return SOCKADDR_IN_BYTES;
     }
+    store<u16>(at, AF_INET6);
+    store<u32>(at, 0, 4);
     memory.copy(at + 8, this.bytes + 2, 16);
+    store<u32>(at, 0, 24);
     return SOCKADDR_IN6_BYTES;
   }
 
