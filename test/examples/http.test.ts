@@ -195,6 +195,7 @@ describe.each(['http', 'http-poll'])('%s', (variant) => {
     let answers = '';
     while (answers.split('sandbox.\n').length < 17) answers += String(await client.take(1));
     client.close();
+    expect(await guest.said(/^sock_send\(.*$/mu)).toBe(true);
     await guest.stop();
     const calls = guest.calls();
     expect(calls.filter((name) => name === 'sock_send')).toHaveLength(1);

@@ -33,7 +33,12 @@ export class GuestProcess {
 
   /** Waits until standard output has what `pattern` describes: true; false if it ends before. */
   async printed(pattern: RegExp): Promise<boolean> {
-    return this.#output.printed(pattern);
+    return this.#output.has('stdout', pattern);
+  }
+
+  /** The same of standard error: a traced call is told of when its effect is there already. */
+  async said(pattern: RegExp): Promise<boolean> {
+    return this.#output.has('stderr', pattern);
   }
 
   /** The names of the calls that `--trace` has told of. */
@@ -69,16 +74,16 @@ class Output {
     this.status = once(child, 'close').then(([status]) => status as number | null);
   }
 
-  async printed(pattern: RegExp): Promise<boolean> {
+  async has(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<boolean> {
     return new Promise((resolve) => {
       const look = (): void => {
-        if (!pattern.test(this.stdout)) return;
-        this.#child.stdout?.off('data', look);
+        if (!pattern.test(this[stream])) return;
+        this.#child[stream]?.off('data', look);
         resolve(true);
       };
-      this.#child.stdout?.on('data', look);
+      this.#child[stream]?.on('data', look);
       look();
-      void this.status.then(() => resolve(pattern.test(this.stdout)));
+      void this.status.then(() => resolve(pattern.test(this[stream])));
     });
   }
 }
