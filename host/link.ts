@@ -6,6 +6,7 @@ import { IMPORT_MODULES } from './imports/index.js';
 import { type Body, type ImportRow, guard, rowType } from './imports/call.js';
 import { LinkError } from './link-error.js';
 import type { Sandbox } from './sandbox.js';
+import type { AdmittedInfo } from './wasm/admit.js';
 import type { ImportInfo, ModuleInfo } from './wasm/reader.js';
 import { printable } from './wasm/text.js';
 import { threadProblems } from './wasm/threads.js';
@@ -114,7 +115,7 @@ export type Observe = (row: ImportRow, body: Body, sandbox: Sandbox) => Body;
  * that nothing is found that was not put there (B81).
  */
 export function link(
-  info: ModuleInfo,
+  info: AdmittedInfo,
   sandbox: Sandbox,
   memory: WebAssembly.Memory | undefined,
   observe: Observe = (_row, body) => body,
@@ -128,7 +129,8 @@ export function link(
     const row = findRow(each.module, each.name, arity);
     if (row === undefined) throw new LinkError([`${importName(each)}: not provided`]);
     const body = observe(row, row.bind(sandbox), sandbox);
-    values[each.name] = guard(sandbox, body, arity) as WebAssembly.ImportValue;
+    const value = info.catches ? guard(sandbox, body) : body;
+    values[each.name] = value as WebAssembly.ImportValue;
   }
   for (const values of Object.values(imports)) Object.freeze(values);
   return Object.freeze(imports);

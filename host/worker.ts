@@ -16,7 +16,7 @@ import { type Observe, link, linkProblems } from './link.js';
 import { Sandbox } from './sandbox.js';
 import { LEAVE, type ThreadStart, ThreadSlots, threadSlotsBytes } from './threads.js';
 import { type Outcome, trapped } from './trap.js';
-import type { ModuleInfo } from './wasm/reader.js';
+import type { AdmittedInfo } from './wasm/admit.js';
 
 /** What a supervisor sends: all that a thread needs to run a guest, or another thread of it. */
 export interface WorkerStart {
@@ -32,7 +32,7 @@ export interface WorkerStart {
   readonly counters?: SharedArrayBuffer;
   /** The admitted module, and what is in it. */
   readonly module: WebAssembly.Module;
-  readonly info: ModuleInfo;
+  readonly info: AdmittedInfo;
   /** The memory that the module imports, if it is one that its threads share. */
   readonly memory?: WebAssembly.Memory;
   /** Which threads run (`ThreadSlots`), if the module may spawn some. */
@@ -58,7 +58,7 @@ export type WorkerMessage =
 const PAGE_BYTES = 65_536;
 
 /** The memory that a module imports, within the grants; undefined if it has its own. */
-function importedMemory(info: ModuleInfo, memoryBytes: number): WebAssembly.Memory | undefined {
+function importedMemory(info: AdmittedInfo, memoryBytes: number): WebAssembly.Memory | undefined {
   const imported = info.imports.find((each) => each.kind === 'memory');
   if (imported?.kind !== 'memory') return undefined;
   const granted = Math.floor(memoryBytes / PAGE_BYTES);

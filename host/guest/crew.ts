@@ -7,7 +7,7 @@ import { startThread } from './thread.js';
 import { LEAVE, THREADS_MAX, type ThreadStart, threadSlotsBytes } from '../threads.js';
 import { usageError } from '../usage.js';
 import { PAGE_BYTES } from '../wasm/admit.js';
-import type { ModuleInfo } from '../wasm/reader.js';
+import type { AdmittedInfo } from '../wasm/admit.js';
 import { sharedMemory, spawnsThreads } from '../wasm/threads.js';
 import type { WorkerMessage, WorkerStart } from '../worker.js';
 
@@ -20,7 +20,7 @@ const SPARES_KEPT = 4;
 
 /** What the threads of a guest share besides session and descriptors; one thread needs none. */
 export function sharedParts(
-  info: ModuleInfo,
+  info: AdmittedInfo,
   { memoryBytes, threads }: Limits,
 ): Pick<WorkerStart, 'memory' | 'threads'> {
   const memory = sharedMemory(info);

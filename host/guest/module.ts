@@ -4,7 +4,7 @@ import { type Admission, admit } from '../wasm/admit.js';
 import { ModuleError } from '../wasm/bytes.js';
 import { commandProblems } from '../wasm/command.js';
 import { type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from '../wasm/limits.js';
-import type { ModuleInfo } from '../wasm/reader.js';
+import type { AdmittedInfo } from '../wasm/admit.js';
 
 /** A module that was admitted and compiled. It is never changed, and crosses to any thread. */
 export interface GuestModule {
@@ -13,7 +13,7 @@ export interface GuestModule {
   /** As they were given: a process of a guest's own compiles them again. */
   readonly bytes: Uint8Array;
   readonly module: WebAssembly.Module;
-  readonly info: ModuleInfo;
+  readonly info: AdmittedInfo;
   /** By how many bytes admission moved its code: offsets of frames are less by that much. */
   readonly codeShift: number;
 }

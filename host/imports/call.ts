@@ -69,106 +69,18 @@ export function rowType(row: ImportRow): { params: WasmType[]; results: WasmType
   return { params, results: results[row.result] };
 }
 
-type Fixed = (
-  a?: Word,
-  b?: Word,
-  c?: Word,
-  d?: Word,
-  e?: Word,
-  f?: Word,
-  g?: Word,
-  h?: Word,
-  i?: Word,
-) => number | undefined;
-
-/** `guard` for the calls with most parameters. */
-function guardMany(call: Fixed, fail: (thrown: unknown) => never, arity: number): Body {
-  if (arity === 7) {
-    return (a, b, c, d, e, f, g) => {
-      try {
-        return call(a, b, c, d, e, f, g);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    };
-  }
-  if (arity === 8) {
-    return (a, b, c, d, e, f, g, h) => {
-      try {
-        return call(a, b, c, d, e, f, g, h);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    };
-  }
-  if (arity > 9) throw new RangeError(`an import with ${arity} parameters`);
-  return (a, b, c, d, e, f, g, h, i) => {
+/**
+ * What escapes a body is our bug: it ends the guest, never the host, and the guest must not catch
+ * it. Where a module catches nothing it unwinds all of it, to where the guest was started; around
+ * the bodies of any other stands this, the single try/catch of the boundary.
+ */
+export function guard(sandbox: Sandbox, body: Body): Body {
+  const call = body as unknown as (...words: Word[]) => number | undefined;
+  return (...words: Word[]) => {
     try {
-      return call(a, b, c, d, e, f, g, h, i);
+      return call(...words);
     } catch (thrown) {
-      return fail(thrown);
+      return sandbox.end(trapped(thrown));
     }
   };
-}
-
-/**
- * The single try/catch of the boundary: what escapes a body is our bug; it ends the guest, never
- * the host, and the guest cannot catch it. One closure for each arity, so that the
- * engine passes arguments without adapting them.
- */
-export function guard(sandbox: Sandbox, body: Body, arity: number): Body {
-  const call = body as Fixed;
-  const fail = (thrown: unknown): never => sandbox.end(trapped(thrown));
-  const guards: Fixed[] = [
-    () => {
-      try {
-        return call();
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    },
-    (a) => {
-      try {
-        return call(a);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    },
-    (a, b) => {
-      try {
-        return call(a, b);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    },
-    (a, b, c) => {
-      try {
-        return call(a, b, c);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    },
-    (a, b, c, d) => {
-      try {
-        return call(a, b, c, d);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    },
-    (a, b, c, d, e) => {
-      try {
-        return call(a, b, c, d, e);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    },
-    (a, b, c, d, e, f) => {
-      try {
-        return call(a, b, c, d, e, f);
-      } catch (thrown) {
-        return fail(thrown);
-      }
-    },
-  ];
-  return guards[arity] ?? guardMany(call, fail, arity);
 }

@@ -22,12 +22,18 @@ export const PAGE_BYTES = 65_536;
 /** Most pages that 32-bit addresses reach. */
 const PAGES_MAX = 65_536;
 
+/** What is in a module that was looked through to its last instruction. */
+export interface AdmittedInfo extends ModuleInfo {
+  /** Whether it catches exceptions: what a host throws could be among them. */
+  readonly catches: boolean;
+}
+
 /** A module that may be compiled. */
 export interface Admission {
   /** The module with our maxima: compile this one. */
   readonly bytes: Uint8Array;
   /** What is in `bytes`; imported memories and tables must be given with the maxima it says. */
-  readonly info: ModuleInfo;
+  readonly info: AdmittedInfo;
   /** How many bytes the code moved: subtract it from V8's offsets for the guest's source map. */
   readonly codeShift: number;
 }
@@ -51,9 +57,9 @@ export function admit(
   checkCounts(cursor, layout, limits);
   checkMemories(cursor, layout.info, limits);
   checkTables(cursor, layout.info, limits);
-  checkContents(layout, limits, bytes, subject);
+  const catches = checkContents(layout, limits, bytes, subject);
 
-  const info = cappedInfo(layout.info, limits);
+  const info = { ...cappedInfo(layout.info, limits), catches };
   const admitted = withLimits(bytes, layout.sections, info.tables, info.memories);
   return { bytes: admitted, info, codeShift: admitted.length - bytes.length };
 }
@@ -101,13 +107,13 @@ function checkTables(cursor: Cursor, info: ModuleInfo, limits: AdmissionLimits):
   }
 }
 
-/** Walks what the reader stepped over: initial values, segments, code. */
+/** Walks what the reader stepped over: initial values, segments, code. True if that catches. */
 function checkContents(
   layout: ModuleLayout,
   limits: AdmissionLimits,
   bytes: Uint8Array,
   subject: string,
-): void {
+): boolean {
   const walker = new CodeWalker(bytes, subject, layout, limits);
   const { sections, info, functionTypes } = layout;
   inSection(walker, sections, SectionId.global, undefined, () => {
@@ -133,6 +139,7 @@ function checkContents(
     const imported = functionTypes.length - info.functionCount;
     for (let i = 0; i < info.functionCount; i++) walker.body(imported + i);
   });
+  return walker.catches;
 }
 
 /** Steps over a segment of elements; returns how many they are. */

@@ -35,6 +35,8 @@ const CALL_LIVE_WORK = 1 / 16;
 export class CodeWalker extends Cursor {
   /** Work of the bodies walked so far. */
   work = 0;
+  /** Whether any of them catches exceptions. */
+  catches = false;
   private functionWork = 0;
   private blocks = 0;
   private readonly layout: ModuleLayout;
@@ -232,9 +234,11 @@ export class CodeWalker extends Cursor {
         this.u32();
         break;
       case 0x07: // catch
+        this.catches = true;
         this.nextArm(this.tagParams());
         return;
       case 0x19: // catch_all
+        this.catches = true;
         this.nextArm(0);
         return;
       case 0x18: // delegate
@@ -242,6 +246,7 @@ export class CodeWalker extends Cursor {
         this.leave();
         return;
       case 0x1f: // try_table
+        this.catches = true;
         this.block(opcode);
         this.catchClauses();
         return;

@@ -193,10 +193,21 @@ describe('code', () => {
     expect(() => admit(bytes)).not.toThrow();
   });
 
+  test.each([
+    ['(call $oops)', false],
+    ['(throw $tag)', false],
+    ['(try (do (call $oops)))', false],
+    ['(try (do (try (do (call $oops)) (delegate 0))) (catch $tag))', true],
+    ['(try (do (call $oops)) (catch_all))', true],
+  ])('that it catches exceptions is told: %s', (code, catches) => {
+    const bytes = wat(`(module (tag $tag) (func $oops) (func ${code}))`);
+    expect(admit(bytes).info.catches).toBe(catches);
+  });
+
   test('exception handling in its new form', () => {
     // try_table with one clause, catch_all to the block around it.
     const code = [0x02, 0x40, 0x1f, 0x40, 1, 2, 0, 0x0b, 0x0b];
-    expect(() => admit(oneFunction(0, code))).not.toThrow();
+    expect(admit(oneFunction(0, code)).info.catches).toBe(true);
     const unknownClause = [0x02, 0x40, 0x1f, 0x40, 1, 4, 0, 0x0b, 0x0b];
     expect(refusal(oneFunction(0, unknownClause)).message).toContain('4 is no kind of catch');
   });
