@@ -27,6 +27,8 @@ export abstract class Handler extends Timer {
   slot: i32 = -1;
   /** What it waits for: a combination of `Events`. */
   interest: i32 = 0;
+  /** Whether bytes of its are among those that the loop is about to send. */
+  isCollected: bool = false;
 
   constructor(loop: EventLoop) {
     super();
@@ -37,9 +39,6 @@ export abstract class Handler extends Timer {
   abstract onEvents(events: i32): void;
 
   onTimeout(): void {}
-
-  /** Whether bytes of its are among those that the loop is about to send. */
-  isCollected: bool = false;
 
   /** Whether, with these events, it wants but to receive: then the loop does it for many. */
   receivesOnly(events: i32): bool {
