@@ -6,7 +6,14 @@ import type { Sandbox } from '../sandbox.js';
 import type { TraceGroup } from '../trace-groups.js';
 import type { Body, ImportRow, ParameterKind, Word } from './call.js';
 
-/** Calls whose name does not begin with their group's. */
+/** Linux's own socket calls, of module `sandpoll`, which have no prefix; and `submit`, for them. */
+const SOCKET_CALLS: readonly string[] = [
+  ...['socket', 'socketpair', 'bind', 'listen', 'accept4', 'connect', 'shutdown', 'submit'],
+  ...['getsockname', 'getpeername', 'getsockopt', 'setsockopt'],
+  ...['recv', 'recvfrom', 'recvmsg', 'recvmmsg', 'send', 'sendto', 'sendmsg', 'sendmmsg'],
+];
+
+/** The groups, by what stands before the first `_` of a name. */
 const GROUP_OF_PREFIX: ReadonlyMap<string, TraceGroup> = new Map([
   ['sock', 'sock'],
   ['epoll', 'epoll'],
@@ -14,7 +21,7 @@ const GROUP_OF_PREFIX: ReadonlyMap<string, TraceGroup> = new Map([
   ['timerfd', 'epoll'],
   ['signalfd', 'epoll'],
   ['channel', 'sock'],
-  ['submit', 'sock'],
+  ...SOCKET_CALLS.map((name) => [name, 'sock'] as const),
   ['pipe2', 'fs'],
   ['poll', 'poll'],
   ['fd', 'fs'],

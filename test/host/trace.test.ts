@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 
 import { GuestMemory } from '#host/abi/memory.js';
+import { OP_RECV, OP_SEND, Submission } from '#host/abi/submit.js';
 import { Errno } from '#host/errno.js';
 import type { ImportRow, Word } from '#host/imports/call.js';
 import { PREVIEW1_ROWS } from '#host/imports/preview1/index.js';
-import { traceLine } from '#host/imports/trace.js';
+import { SANDPOLL_ROWS } from '#host/imports/sandpoll/index.js';
+import { traceGroup, traceLine } from '#host/imports/trace.js';
 
 /** Where the test's paths lie; 9 comes after them, as what a call has opened or written. */
 const [FIRST, SECOND, OUT] = [64, 1024, 2048];
@@ -55,4 +57,34 @@ test('a path outside memory is traced as the pointer it is, and what is written 
     'path_readlink(fd=3, path="a", path_len=1, buf=0x400, buf_len=8) = 0 bufused=9',
   );
   expect(line('fd_prestat_dir_name', [3, FIRST, 2], '/x')).toContain('path=0x40, path_len=2');
+});
+
+test('every call of module sandpoll is of a group that says what it is about', () => {
+  const groups = SANDPOLL_ROWS.map(({ name }) => [name, traceGroup(name)] as const);
+  expect(groups.filter(([, group]) => group === 'process')).toEqual([]);
+  const sockets = groups.filter(([, group]) => group === 'sock').map(([name]) => name);
+  expect(sockets).toEqual(expect.arrayContaining(['submit', 'recv', 'sendmmsg', 'accept4']));
+  expect(traceGroup('epoll_wait')).toBe('epoll');
+});
+
+test('what became of each submission is told', () => {
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const view = new DataView(memory.buffer);
+  const list = [
+    [OP_RECV, 5, 64],
+    [OP_SEND, 7, -Errno.PIPE],
+    [99, 3, -Errno.INVAL],
+  ] as const;
+  list.forEach(([opcode, fd, result], index) => {
+    const at = FIRST + index * Submission.SIZE;
+    Submission.opcode.set(view, at, opcode);
+    Submission.fd.set(view, at, fd);
+    Submission.result.set(view, at, result);
+  });
+  const submit = SANDPOLL_ROWS.find(({ name }) => name === 'submit');
+  if (submit === undefined) throw new Error('there is no submit');
+  const told = traceLine(submit, [FIRST, list.length], 0, new GuestMemory(memory));
+  expect(told).toBe(
+    'submit(submissions=0x40, nsubmissions=3) = 0 recv(5)=64 send(7)=EPIPE operation 99(3)=EINVAL',
+  );
 });
