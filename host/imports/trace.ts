@@ -7,11 +7,11 @@ import type { TraceGroup } from '../trace-groups.js';
 import type { Body, ImportRow, ParameterKind, Word } from './call.js';
 
 /** Linux's own socket calls, of module `sandpoll`, which have no prefix; and `submit`, for them. */
-const SOCKET_CALLS: readonly string[] = [
-  ...['socket', 'socketpair', 'bind', 'listen', 'accept4', 'connect', 'shutdown', 'submit'],
-  ...['getsockname', 'getpeername', 'getsockopt', 'setsockopt'],
-  ...['recv', 'recvfrom', 'recvmsg', 'recvmmsg', 'send', 'sendto', 'sendmsg', 'sendmmsg'],
-];
+const SOCKET_CALLS: readonly string[] = `
+  socket socketpair bind listen accept4 connect shutdown getsockname getpeername getsockopt
+  setsockopt recv recvfrom recvmsg recvmmsg send sendto sendmsg sendmmsg submit`
+  .trim()
+  .split(/\s+/u);
 
 /** The groups, by what stands before the first `_` of a name. */
 const GROUP_OF_PREFIX: ReadonlyMap<string, TraceGroup> = new Map([
