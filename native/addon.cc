@@ -70,6 +70,7 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::readv>("readv"),
     row<&Kernel::writev>("writev"),
     row<&Kernel::fionread>("fionread"),
+    row<&Kernel::memcmp>("memcmp"),
     row<&Kernel::fstat>("fstat"),
     row<&Kernel::isatty>("isatty"),
     row<&Kernel::close>("close"),

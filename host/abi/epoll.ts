@@ -4,6 +4,9 @@ import { struct, u32, u64 } from './layout.js';
 /** `epoll_event` of a guest: 16 bytes on every machine, where x86-64's kernel packs 12. */
 export const EpollEvent = struct(16, 8, { events: u32(0), zero: u32(4), data: u64(8) });
 
+/** What a counting epoll of the port writes: no guest sees it. */
+export const CountedEvent = struct(16, 8, { events: u32(0), readableBytes: u32(4), data: u64(8) });
+
 /** `timespec` of a guest: i64 seconds, i64 nanoseconds. */
 export const Timespec = struct(16, 8, { seconds: u64(0), nanoseconds: u64(8) });
 

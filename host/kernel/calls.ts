@@ -77,7 +77,7 @@ export const KERNEL_CALLS = {
     flags: 'number',
   },
   resolved: { handle: 'handle', ...at, room: 'number' },
-  epollCreate1: {},
+  epollCreate1: { counting: 'number' },
   epollCtl: {
     epoll: 'handle',
     op: 'number',
@@ -103,6 +103,13 @@ export const KERNEL_CALLS = {
   readv: { handle: 'handle', ...vector },
   writev: { handle: 'handle', ...vector },
   fionread: { handle: 'handle' },
+  memcmp: {
+    one: 'bytes',
+    offset: 'number',
+    other: 'bytes',
+    otherOffset: 'number',
+    length: 'number',
+  },
   fstat: { handle: 'handle' },
   isatty: { handle: 'handle' },
   close: { handle: 'handle' },

@@ -233,8 +233,11 @@ export interface Kernel extends Files {
   resolved(handle: Handle, bytes: Bytes, offset: number, room: number): Result;
 
   // epoll ------------------------------------------------------------------------------------
-  /** `epoll_create1(EPOLL_CLOEXEC)`. */
-  epollCreate1(): Handle | Result;
+  /**
+   * `epoll_create1(EPOLL_CLOEXEC)`. The waits of one that is `counting` (1, else 0) write the
+   * FIONREAD of the handle in the upper half of `data` @4 of each event with EPOLLIN.
+   */
+  epollCreate1(counting: number): Handle | Result;
   /** `epoll_ctl(2)`; `data` is two u32 and comes back to the last bit. */
   epollCtl(
     epoll: Handle,
@@ -319,6 +322,8 @@ export interface Kernel extends Files {
   writev(handle: Handle, bytes: Bytes, iovs: Uint32Array, count: number): Result;
   /** `ioctl(FIONREAD)`: bytes that can be read without waiting. */
   fionread(handle: Handle): Result;
+  /** `memcmp(3)`: 0 where `length` bytes are the same, else 1. */
+  memcmp(one: Bytes, offset: number, other: Bytes, otherOffset: number, length: number): Result;
   /** `fstat(2)`: the `st_mode`. */
   fstat(handle: Handle): Result;
   /** `isatty(3)`: 1 or 0. */

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "gather.h"
 #include "kernel.h"
@@ -152,6 +153,12 @@ int Kernel::fionread(Handle handle) {
   int bytes = 0;
   const long result = sys_.fionread(pin.fd(), &bytes);
   return static_cast<int>(result < 0 ? result : bytes);
+}
+
+int Kernel::memcmp(Bytes one, int64_t offset, Bytes other, int64_t other_offset, int64_t length) {
+  if (!one.holds(offset, length) || !other.holds(other_offset, length)) return -EFAULT;
+  const auto size = static_cast<size_t>(length);
+  return std::memcmp(one.data + offset, other.data + other_offset, size) != 0;
 }
 
 int Kernel::fstat(Handle handle) {

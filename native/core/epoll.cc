@@ -80,7 +80,25 @@ timespec Kernel::left_until(const timespec& deadline) {
   return left.tv_sec < 0 ? timespec{0, 0} : left;
 }
 
-int Kernel::epoll_create1() { return opened(sys_.epoll_create1(EPOLL_CLOEXEC), Mode::kEpoll); }
+int Kernel::epoll_create1(int32_t counting) {
+  const Mode mode = counting != 0 ? Mode::kCountingEpoll : Mode::kEpoll;
+  return opened(sys_.epoll_create1(EPOLL_CLOEXEC), mode);
+}
+
+/** What a wait returns that Linux ended with `count` of its own records, or with an error. */
+int Kernel::reported(const Pin& epoll, uint8_t* records, long count) {
+  stretch(records, count);
+  if (epoll.mode() != Mode::kCountingEpoll) return static_cast<int>(count);
+  for (long at = 0; at < count; at++) {
+    abi::epoll_event event;
+    std::memcpy(&event, records + at * sizeof(event), sizeof(event));
+    if ((event.events & EPOLLIN) == 0) continue;
+    const int bytes = fionread(static_cast<Handle>(event.data >> 32));
+    event.zero = bytes < 0 ? 0 : static_cast<uint32_t>(bytes);
+    std::memcpy(records + at * sizeof(event), &event, sizeof(event));
+  }
+  return static_cast<int>(count);
+}
 
 int Kernel::epoll_ctl(Handle epoll, int32_t op, Handle handle, uint32_t events, uint32_t data_lo,
                       uint32_t data_hi) {
@@ -116,10 +134,7 @@ int Kernel::epoll_pwait(Handle epoll, Bytes bytes, int64_t offset, int64_t maxev
   auto left_ms = static_cast<int>(timeout_ms < 0 ? -1 : timeout_ms);
   for (;;) {
     const long count = sys_.epoll_wait(pin.fd(), events, room.maxevents, left_ms, self.wakeable());
-    if (count != -EINTR) {
-      stretch(records, count);
-      return static_cast<int>(count);
-    }
+    if (count != -EINTR) return reported(pin, records, count);
     if (self.take_wake()) return -EINTR;
     if (timeout_ms > 0) left_ms = static_cast<int>(milliseconds(left_until(deadline)));
   }
@@ -141,10 +156,7 @@ int Kernel::epoll_pwait2(Handle epoll, Bytes bytes, int64_t offset, int64_t maxe
   for (;;) {
     const long count = sys_.epoll_pwait2(pin.fd(), events, room.maxevents,
                                          forever ? nullptr : &left, self.wakeable());
-    if (count != -EINTR) {
-      stretch(records, count);
-      return static_cast<int>(count);
-    }
+    if (count != -EINTR) return reported(pin, records, count);
     if (self.take_wake()) return -EINTR;
     if (!forever) left = left_until(deadline);
   }

@@ -127,7 +127,7 @@ void HandleTable::wake_other_acceptors(int fd) {
 
 /** Runs once for each life of a slot: dead and unpinned, nobody can reach it any more. */
 void HandleTable::finish(Slot* slot) {
-  if (slot->mode == Mode::kEpoll) {
+  if (is_epoll(slot->mode)) {
     std::lock_guard<std::mutex> lock(epolls_mutex_);
     *std::find(epolls_.begin(), epolls_.end(), slot) = epolls_.back();
     epolls_.pop_back();
@@ -183,7 +183,7 @@ Handle HandleTable::open(int fd, Mode mode, uint32_t owner, std::unique_ptr<Atta
   slot->passed.store(mode >= Mode::kSharedSocket, std::memory_order_relaxed);
   slot->lingers.store(lingers, std::memory_order_relaxed);
   slot->owner.store(owner, std::memory_order_relaxed);
-  if (mode == Mode::kEpoll) {
+  if (is_epoll(mode)) {
     std::lock_guard<std::mutex> epolls_lock(epolls_mutex_);
     epolls_.push_back(slot);
   }

@@ -25,6 +25,8 @@ using Handle = int32_t;
 enum class Mode : uint8_t {
   kPlain,
   kEpoll,
+  /** An epoll that tells with each event how many bytes can be read. */
+  kCountingEpoll,
   /** An eventfd in the part of a signal descriptor: a `SignalDescriptor` is attached. */
   kSignal,
   /** An eventfd that is readable once a name is resolved: a `LookupDescriptor` is attached. */
@@ -34,6 +36,8 @@ enum class Mode : uint8_t {
   /** Shared, and cannot be opened again: asked for readiness before each call. */
   kShared,
 };
+
+inline bool is_epoll(Mode mode) { return mode == Mode::kEpoll || mode == Mode::kCountingEpoll; }
 
 /** What a handle has beside its descriptor; destroyed just before the descriptor is closed. */
 struct Attached {

@@ -107,7 +107,7 @@ class Kernel {
               int64_t service_length, int32_t family, int32_t type, int32_t flags);
   int resolved(Handle handle, Bytes bytes, int64_t offset, int64_t room);
 
-  int epoll_create1();
+  int epoll_create1(int32_t counting = 0);
   int epoll_ctl(Handle epoll, int32_t op, Handle handle, uint32_t events, uint32_t data_lo,
                 uint32_t data_hi);
   int epoll_pwait(Handle epoll, Bytes bytes, int64_t offset, int64_t maxevents, int64_t timeout_ms);
@@ -130,6 +130,7 @@ class Kernel {
   int readv(Handle handle, Bytes bytes, Iovs iovs, int64_t count);
   int writev(Handle handle, Bytes bytes, Iovs iovs, int64_t count);
   int fionread(Handle handle);
+  int memcmp(Bytes one, int64_t offset, Bytes other, int64_t other_offset, int64_t length);
   int fstat(Handle handle);
   int isatty(Handle handle);
   int close(Handle handle);
@@ -202,6 +203,7 @@ class Kernel {
   int transfer_at(decltype(Syscalls::preadv) transfer, Handle handle, Bytes bytes, Iovs iovs,
                   int64_t count, int64_t offset);
   bool is_ready(int fd, short events);
+  int reported(const Pin& epoll, uint8_t* records, long count);
   timespec deadline_after(int64_t seconds, int64_t nanoseconds);
   timespec left_until(const timespec& deadline);
 

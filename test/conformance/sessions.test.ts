@@ -43,7 +43,7 @@ describe.each(Object.keys(kernels))('sessions of the %s kernel', (name) => {
 
   test('what a thread opens belongs to the session it is in', () => {
     const session = entered();
-    const [event, epoll] = [kernel.eventfd(0, 0), kernel.epollCreate1()];
+    const [event, epoll] = [kernel.eventfd(0, 0), kernel.epollCreate1(0)];
     expect(kernel.sessionClose(session)).toBe(2);
     expect(kernel.close(event)).toBe(EBADF);
     expect(kernel.close(epoll)).toBe(EBADF);
@@ -92,7 +92,7 @@ describe.each(Object.keys(kernels))('sessions of the %s kernel', (name) => {
     const [first, second] = [entered(), entered()];
     kernel.eventfd(0, 0);
     kernel.sessionWake(first);
-    expect(kernel.epollPwait(kernel.epollCreate1(), bytes, 0, 8, 0)).toBe(0);
+    expect(kernel.epollPwait(kernel.epollCreate1(0), bytes, 0, 8, 0)).toBe(0);
     expect(kernel.sessionClose(first)).toBe(0);
     expect(kernel.sessionClose(second)).toBe(2);
   });
@@ -109,7 +109,7 @@ describe.each(Object.keys(kernels))('sessions of the %s kernel', (name) => {
     const session = kernel.sessionOpen();
     expect(kernel.sessionWake(session)).toBe(0);
     kernel.sessionEnter(session);
-    const epoll = kernel.epollCreate1();
+    const epoll = kernel.epollCreate1(0);
     expect(kernel.epollPwait(epoll, bytes, 0, 8, -1)).toBe(EINTR);
     expect(kernel.epollPwait(epoll, bytes, 0, 8, 0)).toBe(0);
     kernel.sessionClose(session);
@@ -117,7 +117,7 @@ describe.each(Object.keys(kernels))('sessions of the %s kernel', (name) => {
 
   test('a wake ends the next wait of any kind, even one that would not have waited', () => {
     const session = entered();
-    const epoll = kernel.epollCreate1();
+    const epoll = kernel.epollCreate1(0);
     const ready = kernel.eventfd(1, 0);
     kernel.epollCtl(epoll, EPOLL_CTL_ADD, ready, EPOLLIN, 0, 0);
     const waits = [
@@ -138,7 +138,7 @@ describe.each(Object.keys(kernels))('sessions of the %s kernel', (name) => {
 
   test('wakes do not add up', () => {
     const session = entered();
-    const epoll = kernel.epollCreate1();
+    const epoll = kernel.epollCreate1(0);
     kernel.sessionWake(session);
     kernel.sessionWake(session);
     expect(kernel.epollPwait(epoll, bytes, 0, 8, -1)).toBe(EINTR);

@@ -197,7 +197,7 @@ everyKernel('signals and threads', (world) => {
     const thread = startThread((native, session, ready) => {
       native.sessionEnter(session);
       const handle = native.signalfd(1 << 14);
-      const epoll = native.epollCreate1();
+      const epoll = native.epollCreate1(0);
       const bytes = new Uint8Array(256);
       native.epollCtl(epoll, 1, handle, 1, 0, 0);
       ready();

@@ -177,7 +177,7 @@ export class World {
   }
 
   epoll(): Handle {
-    return ok(this.kernel.epollCreate1());
+    return ok(this.kernel.epollCreate1(0));
   }
 
   add(epoll: Handle, handle: Handle, events: number, data: number = handle): number {

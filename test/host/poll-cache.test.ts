@@ -53,7 +53,7 @@ class Program {
     }
     if (kind === 3) world.install(kernel.stdio(0), Kind.STDIO);
     if (kind === 4) {
-      const epoll = kernel.epollCreate1();
+      const epoll = kernel.epollCreate1(0);
       if (table.kind(3) === Kind.EVENT || table.kind(3) === Kind.STREAM) {
         kernel.epollCtl(epoll, EPOLL_CTL_ADD, table.handle(3), EPOLLIN, 0, 0);
       }

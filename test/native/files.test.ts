@@ -102,7 +102,7 @@ describe('a directory', () => {
   test.each([
     ['a file', () => tree.file('f')],
     ['a socket', () => ok(kernel.socket(2, 1, 0))],
-    ['an epoll', () => ok(kernel.epollCreate1())],
+    ['an epoll', () => ok(kernel.epollCreate1(0))],
     ['an eventfd', () => ok(kernel.eventfd(0, 0))],
   ])('is none if it is %s: ENOTDIR', (_name, open) => {
     const handle = open();

@@ -78,7 +78,7 @@ test('sessionClose closes what a terminated thread left open, even what it told 
   const thread = startThread((native, data, ready) => {
     native.sessionEnter(data);
     for (let at = 0; at < 10; at++) native.socket(2, 1, 0);
-    const epoll = native.epollCreate1();
+    const epoll = native.epollCreate1(0);
     ready();
     return native.epollPwait(epoll, new Uint8Array(16), 0, 1, -1);
   }, session);
@@ -139,7 +139,7 @@ test('B28 close of a handle that another thread waits on: dead at once, closed a
 
 test('E1 a registration dies with its handle, even while another thread waits on it', async () => {
   const session = kernel.sessionOpen();
-  const epoll = ok(kernel.epollCreate1());
+  const epoll = ok(kernel.epollCreate1(0));
   const { near, far } = connection(kernel);
   kernel.epollCtl(epoll, EPOLL_CTL_ADD, near, EPOLLIN, 1, 2);
   const thread = startThread(

@@ -57,7 +57,7 @@ function churn(kernel: Kernel, { handles, state, at }: Data): string[] {
     kernel.getsockname(set[at.listener], address);
     set[at.client] = kernel.socket(1, 1, 0);
     kernel.connect(set[at.client], address);
-    set[at.epoll] = kernel.epollCreate1();
+    set[at.epoll] = kernel.epollCreate1(0);
     kernel.epollCtl(set[at.epoll], 1, set[at.socket], 1, 0x5a5a, 0xa5a5);
     return set;
   };

@@ -31,7 +31,7 @@ const memories: Record<string, () => Uint8Array> = {
 describe.each(Object.keys(memories))('over %s', (name) => {
   const bytes = memories[name]();
   const { near, far } = connection(kernel);
-  const epoll = ok(kernel.epollCreate1());
+  const epoll = ok(kernel.epollCreate1(0));
   const event = ok(kernel.eventfd(1, 0));
 
   test('bytes go out and come in', () => {

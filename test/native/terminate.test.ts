@@ -21,7 +21,7 @@ function terminateWorkers(
       const kernel = require(${JSON.stringify(ADDON)});
       const memory = new Uint8Array(1 << 20);
       kernel.sessionEnter(workerData);
-      const epoll = kernel.epollCreate1();
+      const epoll = kernel.epollCreate1(0);
       const socket = kernel.socket(2, 1, 0);
       parentPort.postMessage('ready');
       const step = () => { ${body} };

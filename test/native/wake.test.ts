@@ -17,7 +17,7 @@ function sleeper(session: number, kind: Kind, rounds: number) {
     (native, data, ready) => {
       const results = [native.sessionEnter(data.session)];
       const memory = new Uint8Array(1024);
-      const epoll = native.epollCreate1();
+      const epoll = native.epollCreate1(0);
       const idle = native.eventfd(0, 0);
       native.epollCtl(epoll, 1, idle, 1, 0, 0);
       ready();
@@ -50,7 +50,7 @@ describe.each(KINDS)('sessionWake from another thread and %s', (kind) => {
   test('before the wait ends the wait all the same', () => {
     const session = kernel.sessionOpen();
     kernel.sessionEnter(session);
-    const epoll = ok(kernel.epollCreate1());
+    const epoll = ok(kernel.epollCreate1(0));
     const idle = ok(kernel.eventfd(0, 0));
     kernel.sessionWake(session);
     const waits = {
@@ -80,7 +80,7 @@ test('500 wakes at random moments end 500 waits', async () => {
   const thread = startThread(
     (native, data, ready) => {
       native.sessionEnter(data.session);
-      const epoll = native.epollCreate1();
+      const epoll = native.epollCreate1(0);
       const memory = new Uint8Array(1024);
       ready();
       let interrupted = 0;

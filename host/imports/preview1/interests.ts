@@ -51,7 +51,7 @@ export class InterestCache {
   constructor(sandbox: Sandbox) {
     this.#sandbox = sandbox;
     const { fdsMax } = sandbox.descriptors;
-    this.subscriptions = new Subscriptions(fdsMax);
+    this.subscriptions = new Subscriptions(sandbox.kernel, fdsMax);
     this.#handles = new Int32Array(fdsMax);
     this.#events = new Int32Array(fdsMax);
   }
@@ -67,12 +67,22 @@ export class InterestCache {
     this.subscriptions.take(source, at, count);
     const followed = this.epoll >= 0 && this.#forgetUntil(changes);
     this.#knownChanges = changes;
-    // What was missing may have come since.
-    for (const [fd, result] of this.immediate) if (result < 0) touched.push(fd);
+    if (this.immediate.size > 0) this.#askAgain();
     if (!followed) return this.rebuild();
+    if (touched.length > 0) this.#registerTouched();
+    return 0;
+  }
+
+  /** What was missing may have come since. */
+  #askAgain(): void {
+    for (const [fd, result] of this.immediate) if (result < 0) this.subscriptions.touched.push(fd);
+  }
+
+  /** Apart, and only if there are any: to empty an array takes longer than all else of a call. */
+  #registerTouched(): void {
+    const { touched } = this.subscriptions;
     for (const fd of touched) this.#register(fd);
     touched.length = 0;
-    return 0;
   }
 
   /** Whose event of the kernel this is; a stale interest is dropped. */
@@ -98,7 +108,7 @@ export class InterestCache {
     this.#events.fill(0);
     this.immediate.clear();
     touched.length = 0;
-    this.epoll = kernel.epollCreate1();
+    this.epoll = kernel.epollCreate1(1);
     if (this.epoll < 0) return this.epoll;
     first.forEach((index, fd) => {
       if (index !== NONE) this.#register(fd);

@@ -1,11 +1,11 @@
 /** `wasi_snapshot_preview1` poll_oneoff, over a cached epoll (`interests.ts`). */
 import {
+  CountedEvent,
   EPOLLERR,
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
   EPOLLRDHUP,
-  EpollEvent,
   SignalfdSiginfo,
 } from '../../abi/epoll.js';
 import { AT_EMPTY_PATH, Status } from '../../abi/files.js';
@@ -21,7 +21,6 @@ import {
 } from '../../abi/preview1.js';
 import { Kind } from '../../descriptors.js';
 import { Errno, wasiErrno } from '../../errno.js';
-import type { Handle } from '../../kernel/kernel.js';
 import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
 import { linuxClock } from './clock.js';
@@ -42,8 +41,8 @@ export class Poll {
   readonly #sandbox: Sandbox;
   readonly #cache: InterestCache;
   readonly #subscriptions: Subscriptions;
-  #ready = new Uint8Array(EpollEvent.SIZE * 64);
-  #readyView = new DataView(this.#ready.buffer);
+  #ready = new ArrayBuffer(CountedEvent.SIZE * 64);
+  #readyView = new DataView(this.#ready);
   readonly #now = new DataView(new ArrayBuffer(8));
   readonly #nowBytes = new Uint8Array(this.#now.buffer);
   #out = 0;
@@ -106,7 +105,7 @@ export class Poll {
   /** A file is always ready; else all subscriptions of the descriptor get the one error. */
   #answerImmediate(fd: number, result: number): void {
     if (result === 0) {
-      this.#answer(fd, EPOLLIN | EPOLLOUT);
+      this.#answer(fd, EPOLLIN | EPOLLOUT, this.#bytesLeft(fd));
       return;
     }
     const { first, next } = this.#subscriptions;
@@ -165,9 +164,9 @@ export class Poll {
     const { kernel, grants } = this.#sandbox;
     const cache = this.#cache;
     const room = Math.min(this.#count, grants.limits.eventsPerWait);
-    if (room * EpollEvent.SIZE > this.#ready.length) {
-      this.#ready = new Uint8Array(room * EpollEvent.SIZE);
-      this.#readyView = new DataView(this.#ready.buffer);
+    if (room * CountedEvent.SIZE > this.#ready.byteLength) {
+      this.#ready = new ArrayBuffer(room * CountedEvent.SIZE);
+      this.#readyView = new DataView(this.#ready);
     }
     if (timeoutNs === 0) return kernel.epollPwait(cache.epoll, this.#ready, 0, room, 0);
     if (timeoutNs >= FOREVER_NS) return kernel.epollPwait(cache.epoll, this.#ready, 0, room, -1);
@@ -183,48 +182,49 @@ export class Poll {
   #answerAll(n: number): number {
     let subscribed = 0;
     for (let i = 0; i < n; i++) {
-      const offset = i * EpollEvent.SIZE;
-      const fd = EpollEvent.data.lo(this.#readyView, offset);
-      const claim = this.#cache.claim(fd, EpollEvent.data.hi(this.#readyView, offset));
+      const offset = i * CountedEvent.SIZE;
+      const fd = CountedEvent.data.lo(this.#readyView, offset);
+      const claim = this.#cache.claim(fd, CountedEvent.data.hi(this.#readyView, offset));
       // It cannot be removed; but the whole epoll can.
       if (claim === Claim.ORPHANED) return this.#cache.rebuild();
       if (claim === Claim.STALE) continue;
       subscribed++;
-      this.#answer(fd, EpollEvent.events.get(this.#readyView, offset));
+      const bytes = CountedEvent.readableBytes.get(this.#readyView, offset);
+      this.#answer(fd, CountedEvent.events.get(this.#readyView, offset), bytes);
     }
     return subscribed;
   }
 
-  #answer(fd: number, events: number): void {
+  #answer(fd: number, events: number, readableBytes: number): void {
     const { first, next, view } = this.#subscriptions;
     const flags = (events & EPOLLHUP) !== 0 ? Eventrwflags.HANGUP : 0;
     for (let index = first[fd]; index !== NONE; index = next[index]) {
       const tag = Subscription.tag.get(view, index * Subscription.SIZE);
       const reading = tag === Eventtype.FD_READ;
       if ((events & (reading ? READABLE : WRITABLE)) === 0) continue;
-      this.#write(index, Errno.SUCCESS, reading ? this.#readableBytes(fd) : 1, flags);
+      const nbytes = reading ? this.#counted(fd, readableBytes) : 1;
+      this.#write(index, Errno.SUCCESS, nbytes, flags);
     }
   }
 
   /** The real FIONREAD: libc's ioctl is made of it. A connection, event or message is one. */
-  #readableBytes(fd: number): number {
-    const { descriptors, kernel } = this.#sandbox;
-    const kind = descriptors.kind(fd);
+  #counted(fd: number, readableBytes: number): number {
+    const kind = this.#sandbox.descriptors.kind(fd);
     if (kind === Kind.LISTENER || kind === Kind.EPOLL || kind === Kind.CHANNEL) return 1;
     if (kind === Kind.EVENT || kind === Kind.TIMER) return 8;
-    if (kind === Kind.SIGNAL) return SignalfdSiginfo.SIZE;
-    const handle = descriptors.handle(fd);
-    return Math.max(0, kind === Kind.FILE ? this.#bytesLeft(handle) : kernel.fionread(handle));
+    return kind === Kind.SIGNAL ? SignalfdSiginfo.SIZE : readableBytes;
   }
 
-  /** From the file's position to its end: FIONREAD would tell it in 31 bits. */
-  #bytesLeft(handle: Handle): number {
-    const { kernel, memory, status, statusView } = this.#sandbox;
+  /** Of a file, from its position to its end: FIONREAD would tell it in 31 bits. */
+  #bytesLeft(fd: number): number {
+    const { descriptors, kernel, memory, status, statusView } = this.#sandbox;
+    const handle = descriptors.handle(fd);
+    if (descriptors.kind(fd) !== Kind.FILE) return Math.max(0, kernel.fionread(handle));
     if (kernel.statx(handle, memory.span, 0, 0, AT_EMPTY_PATH, status) < 0) return 0;
     if (kernel.lseek(handle, 0, 0, Whence.CUR, this.#nowBytes, 0) < 0) return 0;
     const { size } = Status;
     const position = this.#now.getUint32(4, true) * 2 ** 32 + this.#now.getUint32(0, true);
-    return size.hi(statusView, 0) * 2 ** 32 + size.lo(statusView, 0) - position;
+    return Math.max(0, size.hi(statusView, 0) * 2 ** 32 + size.lo(statusView, 0) - position);
   }
 
   #write(index: number, error: number, nbytes: number, flags: number): void {

@@ -6,23 +6,23 @@
 import type { GuestMemory } from '../../abi/memory.js';
 import { EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../abi/epoll.js';
 import { Eventtype, Subscription } from '../../abi/preview1.js';
+import type { Kernel } from '../../kernel/kernel.js';
 
 /** The end of a chain. */
 export const NONE = -1;
 /** Where subscriptions are read: the guest's memory, or what they were brought to from there. */
-export type Source = Pick<GuestMemory, 'bytes' | 'view'>;
+export type Source = Pick<GuestMemory, 'bytes' | 'span' | 'view'>;
 
 /** The fewest subscriptions worth a native compare. */
 const CHUNK = 16;
 
 export class Subscriptions {
+  readonly #kernel: Kernel;
   readonly #fdsMax: number;
   #count = 0;
-  #bytes = Buffer.alloc(0);
+  #copy = new ArrayBuffer(0);
   /** The copy: subscription `index` at `index * Subscription.SIZE`. */
-  view = new DataView(new ArrayBuffer(0));
-  /** The whole source as a Buffer, for native compares. */
-  #guest: Buffer = Buffer.alloc(0);
+  view = new DataView(this.#copy);
   /** For each descriptor: the first of its subscriptions, or NONE. */
   readonly first: Int32Array;
   /** For each subscription: the next and the previous one of its descriptor, or NONE. */
@@ -38,7 +38,8 @@ export class Subscriptions {
   /** Descriptors whose `wanted` may have changed; who has seen to them empties it. */
   readonly touched: number[] = [];
 
-  constructor(fdsMax: number) {
+  constructor(kernel: Kernel, fdsMax: number) {
+    this.#kernel = kernel;
     this.#fdsMax = fdsMax;
     this.first = new Int32Array(fdsMax).fill(NONE);
     this.#reads = new Int32Array(fdsMax);
@@ -47,15 +48,14 @@ export class Subscriptions {
 
   /** Takes over the `count` subscriptions at `at`, which were checked to be there. */
   take(source: Source, at: number, count: number): void {
-    const { buffer } = source.bytes;
-    if (this.#guest.buffer !== buffer) this.#guest = Buffer.from(buffer);
     if (count > this.next.length) this.#grow(count);
     const kept = Math.min(count, this.#count);
-    if (kept > 0) this.#takeKept(source.view, at, kept);
+    if (kept > 0) this.#takeKept(source, at, kept);
     for (let index = count; index < this.#count; index++) this.#unlink(index);
     if (count > kept) {
-      const end = at + count * Subscription.SIZE;
-      this.#guest.copy(this.#bytes, kept * Subscription.SIZE, at + kept * Subscription.SIZE, end);
+      const begin = kept * Subscription.SIZE;
+      const added = source.bytes.subarray(at + begin, at + count * Subscription.SIZE);
+      new Uint8Array(this.#copy).set(added, begin);
       for (let index = kept; index < count; index++) this.#link(index);
     }
     this.#count = count;
@@ -71,10 +71,10 @@ export class Subscriptions {
     // Room for all that a full table can ask for, and a clock: pages that nobody touches cost
     // nothing, growing by and by would leave the smaller copies to the collector.
     const room = Math.max(count, 2 * this.next.length, 2 * this.#fdsMax + 1);
-    const bytes = Buffer.from(new ArrayBuffer(room * Subscription.SIZE));
-    this.#bytes.copy(bytes);
-    this.#bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const copy = new ArrayBuffer(room * Subscription.SIZE);
+    new Uint8Array(copy).set(new Uint8Array(this.#copy));
+    this.#copy = copy;
+    this.view = new DataView(copy);
     const { next } = this;
     const previous = this.#previous;
     this.next = new Int32Array(room);
@@ -84,10 +84,10 @@ export class Subscriptions {
   }
 
   /** Compares all but a leading or closing clock, whose time changes with every call. */
-  #takeKept(guest: DataView, at: number, kept: number): void {
-    const from = this.#takeClock(guest, at, 0) ? 1 : 0;
-    const to = this.#takeClock(guest, at, kept - 1) ? kept - 1 : kept;
-    if (from < to && !this.#same(at, from, to)) this.#takeRange(guest, at, from, to);
+  #takeKept(source: Source, at: number, kept: number): void {
+    const from = this.#takeClock(source.view, at, 0) ? 1 : 0;
+    const to = this.#takeClock(source.view, at, kept - 1) ? kept - 1 : kept;
+    if (from < to && !this.#same(source, at, from, to)) this.#takeRange(source, at, from, to);
   }
 
   /** Copies subscription `index` if it was a clock and still is one; its tag stays. */
@@ -106,25 +106,25 @@ export class Subscriptions {
     }
   }
 
-  #same(at: number, from: number, to: number): boolean {
+  #same({ span }: Source, at: number, from: number, to: number): boolean {
     const begin = from * Subscription.SIZE;
-    const end = to * Subscription.SIZE;
-    return this.#bytes.compare(this.#guest, at + begin, at + end, begin, end) === 0;
+    const size = (to - from) * Subscription.SIZE;
+    return this.#kernel.memcmp(this.#copy, begin, span, at + begin, size) === 0;
   }
 
   /** Takes over a range that differs somewhere, by halves: what is the same costs little. */
-  #takeRange(guest: DataView, at: number, from: number, to: number): void {
+  #takeRange(source: Source, at: number, from: number, to: number): void {
     if (to - from <= CHUNK) {
       for (let index = from; index < to; index++) {
-        if (this.#differs(guest, at, index)) this.#replace(guest, at, index);
+        if (this.#differs(source.view, at, index)) this.#replace(source.view, at, index);
       }
       return;
     }
     const middle = (from + to) >>> 1;
-    const left = !this.#same(at, from, middle);
-    if (left) this.#takeRange(guest, at, from, middle);
+    const left = !this.#same(source, at, from, middle);
+    if (left) this.#takeRange(source, at, from, middle);
     // Where the left half is the same, the right one is known to differ.
-    if (!left || !this.#same(at, middle, to)) this.#takeRange(guest, at, middle, to);
+    if (!left || !this.#same(source, at, middle, to)) this.#takeRange(source, at, middle, to);
   }
 
   #differs(guest: DataView, at: number, index: number): boolean {

@@ -22,7 +22,7 @@ const create1Row = imported(
   (sandbox) => (flags: number, result: number) => {
     if (!sandbox.memory.fits(result >>> 0, 4)) return Errno.FAULT;
     if ((flags & ~EPOLL_CLOEXEC) !== 0) return Errno.INVAL;
-    return openDescriptor(sandbox, result, Kind.EPOLL, 0, () => sandbox.kernel.epollCreate1());
+    return openDescriptor(sandbox, result, Kind.EPOLL, 0, () => sandbox.kernel.epollCreate1(0));
   },
 );
 

@@ -47,7 +47,7 @@ function translator(): Translate {
       const from = at + index * UnstableSubscription.SIZE;
       translateSubscription(memory, from, view, index * Subscription.SIZE);
     }
-    return { bytes, view };
+    return { bytes, span: bytes, view };
   };
 }
 
