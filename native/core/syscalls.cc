@@ -164,7 +164,7 @@ long readv(int fd, const iovec* iovs, int count) { return result(::readv(fd, iov
 
 long writev(int fd, const iovec* iovs, int count) { return result(::writev(fd, iovs, count)); }
 
-long fionread(int fd, int* bytes) { return result(::ioctl(fd, FIONREAD, bytes)); }
+long fionread(int fd, int* bytes) { return direct(SYS_ioctl, fd, FIONREAD, word(bytes)); }
 
 long isatty(int fd) {
   termios settings;
