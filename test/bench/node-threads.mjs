@@ -1,4 +1,5 @@
-// By how many bytes a process of Node's grows for each of COUNT threads that wait: prints that.
+// By how many bytes a process of Node's grows for each of COUNT threads that wait: prints that,
+// as VmRSS and as Pss count it.
 //
 //   node-threads.mjs COUNT REST_MS
 import { once } from 'node:events';
@@ -7,13 +8,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
 const [count, restMs] = process.argv.slice(2).map(Number);
-const residentKib = () =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+const kib = (file, field) =>
+  Number(
+    new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/self/${file}`, 'utf8'))?.[1],
+  );
+const memory = () => [kib('status', 'VmRSS'), kib('smaps_rollup', 'Pss')];
 
-const beforeKib = residentKib();
+const before = memory();
 const script = "require('node:worker_threads').parentPort.on('message', () => {})";
 const threads = Array.from({ length: count }, () => new Worker(script, { eval: true, env: {} }));
 await Promise.all(threads.map(async (thread) => once(thread, 'online')));
 await delay(restMs);
-process.stdout.write(`${((residentKib() - beforeKib) * 1024) / count}\n`);
+const [residentBytes, ownBytes] = memory().map((now, at) => ((now - before[at]) * 1024) / count);
+process.stdout.write(`${JSON.stringify({ residentBytes, ownBytes })}\n`);
 process.exit();

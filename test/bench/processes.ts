@@ -155,9 +155,9 @@ export const runToEnd = async (cpu: Core, command: readonly string[]): Promise<s
 };
 
 /** A line of /proc/PID/status in KiB, such as `VmRSS`. */
-export const memoryKib = (pid: number, field: string): number => {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const found = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status);
-  if (!found) throw new BenchError(`/proc/${pid}/status has no ${field}`);
+export const memoryKib = (pid: number, field: string, file = 'status'): number => {
+  const text = readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  const found = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text);
+  if (!found) throw new BenchError(`/proc/${pid}/${file} has no ${field}`);
   return Number(found[1]);
 };

@@ -31,6 +31,13 @@ const IDLE = 100;
 const REST_MS = 500;
 const REQUEST = 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
 
+interface Memory {
+  /** As `VmRSS` counts: a page of Node's text that V8 maps for each thread counts each time. */
+  readonly residentBytes: number;
+  /** As `Pss` counts: such a page counts once. */
+  readonly ownBytes: number;
+}
+
 const LISTEN = [parseListen('127.0.0.1:0')];
 const portOf = (url: string): number => Number(/\d+$/.exec(url)?.[0]);
 
@@ -74,28 +81,38 @@ const startTogether = async (module: GuestModule): Promise<number> => {
   return tookMs / TOGETHER;
 };
 
+/** What of this process is in memory, and of that what is there once however often it is mapped. */
+const memory = (): Memory => ({
+  residentBytes: memoryKib(process.pid, 'VmRSS') * 1024,
+  ownBytes: memoryKib(process.pid, 'Pss', 'smaps_rollup') * 1024,
+});
+
 /** By how many bytes this process grows for each of many that wait. */
-const idleBytes = async (module: GuestModule): Promise<number> => {
-  const beforeKib = memoryKib(process.pid, 'VmRSS');
+const idleBytes = async (module: GuestModule): Promise<Memory> => {
+  const before = memory();
   const options = { bytes: module, name: module.name, grants: NO_GRANTS, listen: LISTEN };
   const group = await startWorkers({ ...options, workers: IDLE });
   await delay(REST_MS);
-  const grownKib = memoryKib(process.pid, 'VmRSS') - beforeKib;
+  const { residentBytes, ownBytes } = memory();
   await group.stop();
-  return (grownKib * 1024) / IDLE;
+  return {
+    residentBytes: (residentBytes - before.residentBytes) / IDLE,
+    ownBytes: (ownBytes - before.ownBytes) / IDLE,
+  };
 };
 
 /** What as many threads of Node's cost by themselves, in a process of their own. */
-const emptyThreadBytes = (): number => {
+const emptyThreadBytes = (): Memory => {
   const command = [benchFile('node-threads.mjs'), String(IDLE), String(REST_MS)];
-  return Number(spawnSync(process.execPath, command, { encoding: 'utf8' }).stdout);
+  return JSON.parse(spawnSync(process.execPath, command, { encoding: 'utf8' }).stdout);
 };
 
 const main = async (): Promise<void> => {
   const { quick, json } = parseOptions(process.argv.slice(2));
   const file = exampleFile('http/build/http.wasm');
   const module = await loadModule(readFileSync(file), 'http.wasm', NO_GRANTS);
-  const bytes = await idleBytes(module);
+  const idle = await idleBytes(module);
+  const empty = emptyThreadBytes();
   const starts = quick ? QUICK_STARTS : STARTS;
   // The program's first guest was one of those that wait: from here on a thread is kept.
   const resting = await startEach(module, QUICK_STARTS, REST_MS);
@@ -108,14 +125,16 @@ const main = async (): Promise<void> => {
     atOnceStartMs: median(atOnce.slice(1)),
     nothingKeptStartMs: median(without.slice(1)),
     startTogetherMs: await startTogether(module),
-    idleBytes: bytes,
-    emptyThreadBytes: emptyThreadBytes(),
+    idleResidentBytes: idle.residentBytes,
+    idleOwnBytes: idle.ownBytes,
+    emptyThreadResidentBytes: empty.residentBytes,
+    emptyThreadOwnBytes: empty.ownBytes,
   };
   if (json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
   else {
     process.stdout.write(`${describeMachine(chooseCores())}\n`);
     for (const [name, value] of Object.entries(rows)) {
-      process.stdout.write(`${name.padEnd(18)} ${value?.toFixed(1)}\n`);
+      process.stdout.write(`${name.padEnd(24)} ${value?.toFixed(1)}\n`);
     }
   }
 };

@@ -1,4 +1,5 @@
 import {
+  CountedEvent,
   EPOLLET,
   EPOLLHUP,
   EPOLLIN,
@@ -149,6 +150,44 @@ everyKernel('a wait', (world) => {
     const view = new DataView(bytes.buffer);
     expect(view.getBigUint64(8, true)).toBe(0x8765_4321_fedc_ba98n);
     expect(view.getBigUint64(0, true)).toBe(BigInt(EPOLLIN));
+  });
+
+  test('of a counting epoll tells FIONREAD of the handle that data names, whatever it waits by', () => {
+    const { kernel } = world();
+    const epoll = ok(kernel.epollCreate1(1));
+    const { near, far } = world().pair();
+    const { near: open } = world().pair();
+    const event = ok(kernel.eventfd(1, 0));
+    const gone = ok(kernel.eventfd(1, 0));
+    ok(kernel.close(gone));
+    ok(world().send(near, 'seven b'));
+    world().until(far, EPOLLIN);
+    const watched = [
+      [far, EPOLLIN, far],
+      // Not readable; of no kind that FIONREAD knows; a handle that is closed.
+      [open, EPOLLIN | EPOLLOUT, far],
+      [event, EPOLLIN, event],
+      [near, EPOLLOUT, far],
+      [ok(kernel.dup(event)), EPOLLIN, gone],
+    ];
+    watched.forEach(([handle, events, named], index) =>
+      ok(kernel.epollCtl(epoll, EPOLL_CTL_ADD, handle, events, index, named)),
+    );
+    const bytes = new ArrayBuffer(CountedEvent.SIZE * watched.length);
+    const view = new DataView(bytes);
+    const waits = [
+      () => kernel.epollPwait(epoll, bytes, 0, watched.length, -1),
+      () => kernel.epollPwait2(epoll, bytes, 0, watched.length, 0, 1),
+    ];
+    for (const wait of waits) {
+      new Uint8Array(bytes).fill(0xff);
+      expect(said(wait())).toBe(watched.length);
+      const counted = watched.map((): number => -1);
+      for (let at = 0; at < bytes.byteLength; at += CountedEvent.SIZE) {
+        counted[CountedEvent.data.lo(view, at)] = CountedEvent.readableBytes.get(view, at);
+      }
+      expect(counted).toEqual([7, 0, 0, 0, 0]);
+    }
   });
 
   test('B66 needs room: 0, fewer, and more than Linux takes are EINVAL', () => {

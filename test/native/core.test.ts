@@ -51,10 +51,11 @@ test.concurrent.for(['thread', 'address,undefined'])(
   async (sanitizer, context) => {
     context.skip(!has(sanitizer), `${compiler} cannot link -fsanitize=${sanitizer}`);
     const program = await compiled(sanitizer);
-    const { stdout } = await run(program).catch((error: { stderr: string }) => {
+    const until = { signal: context.signal, killSignal: 'SIGKILL' } as const;
+    const { stdout } = await run(program, until).catch((error: { stderr: string }) => {
       // gcc's thread sanitizer and a kernel with much randomness in its addresses.
       if (!error.stderr.includes('unexpected memory mapping')) throw error;
-      return run('setarch', ['-R', program]);
+      return run('setarch', ['-R', program], until);
     });
     const lines = stdout.trim().split('\n');
     expect(lines.filter((line) => !line.startsWith('ok: '))).toEqual([]);
