@@ -52,6 +52,9 @@ export class Sandbox {
   readonly addressWords = new Int32Array(this.addressBuffer);
   /** Where the values of socket options are built and read. */
   readonly option = new Uint8Array(OPTION_BYTES);
+  /** Linux's msg_flags of the last `recvmsg(2)`. */
+  readonly told = new ArrayBuffer(4);
+  readonly toldFlags = new Uint32Array(this.told);
   /** Where the kernel port writes the `Status` of a file. */
   readonly status = new Uint8Array(STATUS_BYTES);
   readonly statusView = new DataView(this.status.buffer);

@@ -50,7 +50,7 @@ export const KERNEL_CALLS = {
   send: { handle: 'handle', ...bytesRange, flags: 'number' },
   recvfrom: { handle: 'handle', ...bytesRange, flags: 'number', address: 'address' },
   sendto: { handle: 'handle', ...bytesRange, flags: 'number', address: 'address' },
-  recvmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
+  recvmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address', told: 'bytes' },
   sendmsg: { handle: 'handle', ...vector, flags: 'number', address: 'address' },
   submit: { bytes: 'bytes', operations: 'operations', count: 'number' },
   recvmmsg: {

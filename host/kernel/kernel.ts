@@ -105,7 +105,10 @@ export interface Kernel extends Files {
     flags: number,
     address: SockaddrBuffer | ArrayBuffer,
   ): Result;
-  /** `recvmsg(2)` into `count` buffers; the sender's address is written to `address`. */
+  /**
+   * `recvmsg(2)` into `count` buffers; the sender's address is written to `address`, and Linux's
+   * msg_flags, u32, to `told`. There is no room for control data: MSG_CTRUNC tells of some.
+   */
   recvmsg(
     handle: Handle,
     bytes: Bytes,
@@ -113,6 +116,7 @@ export interface Kernel extends Files {
     count: number,
     flags: number,
     address: SockaddrBuffer | null,
+    told: Bytes,
   ): Result;
   /** `sendmsg(2)` with MSG_NOSIGNAL from `count` buffers, to `address` if there is one. */
   sendmsg(

@@ -87,7 +87,8 @@ class Kernel {
                Address address);
   int sendto(Handle handle, Bytes bytes, int64_t offset, int64_t length, int32_t flags,
              Address address);
-  int recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address);
+  int recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address,
+              Bytes told);
   int sendmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags, Address address);
   int recvmmsg(Handle handle, Bytes bytes, Iovs iovs, Bytes table, int64_t count, int32_t flags,
                int64_t seconds, int64_t nanoseconds);

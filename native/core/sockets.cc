@@ -136,9 +136,10 @@ int Kernel::sendto(Handle handle, Bytes bytes, int64_t offset, int64_t length, i
 }
 
 int Kernel::recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_t flags,
-                    Address address) {
+                    Address address, Bytes told) {
   Gathered gathered;
   if (const int error = gathered.load(bytes, iovs, count)) return error;
+  if (!told.holds(0, sizeof(uint32_t))) return -EFAULT;
   Pin pin(handles_, handle);
   if (!pin) return -EBADF;
   Peer peer;
@@ -147,6 +148,8 @@ int Kernel::recvmsg(Handle handle, Bytes bytes, Iovs iovs, int64_t count, int32_
   message.msg_namelen = peer.length;
   const long result = sys_.recvmsg(pin.fd(), &message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   peer.length = message.msg_namelen;
+  const int32_t told_flags = message.msg_flags & ~MSG_CMSG_CLOEXEC;
+  std::memcpy(told.data, &told_flags, sizeof(told_flags));
   if (result >= 0) peer.store(address);
   return static_cast<int>(result);
 }

@@ -182,7 +182,8 @@ void a_number_stays_that_of_a_call_that_receives() {
   });
   held_in<&Syscalls::recvmsg>(sockets, [](Kernel& kernel, const Scene& scene, Room& room) {
     const Address none;
-    return received(kernel.recvmsg(scene.victim, room.bytes, room.iovs, 1, 0, none), room);
+    const Bytes& bytes = room.bytes;
+    return received(kernel.recvmsg(scene.victim, bytes, room.iovs, 1, 0, none, bytes), room);
   });
   held_in<&Syscalls::read>(sockets, [](Kernel& kernel, const Scene& scene, Room& room) {
     return received(kernel.read(scene.victim, room.bytes, 64, 8), room);

@@ -1,10 +1,12 @@
 /**
  * How long an accepted socket is on its way from one guest to another that waits for it, beside
- * two threads of a C program that do the same, in turns.
+ * two threads of a C program that do the same, in turns: first on a machine that does nothing else,
+ * where the taker's core must wake up first, then where every core has work of least priority.
  *
  *     npm run build && tsc -b test/bench && node test/bench/build/js/handover.js
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { availableParallelism, constants, setPriority } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { buildC } from './build.js';
 import { describeMachine } from './machine.js';
@@ -42,8 +44,7 @@ const measureThreads = (): readonly number[] => {
   return sorted(spawnSync(program('handover'), [String(COUNT)], { encoding: 'utf8' }).stdout);
 };
 
-const main = async (): Promise<void> => {
-  buildC(false);
+const measure = async (name: string): Promise<void> => {
   const guests: (readonly number[])[] = [];
   const threads: (readonly number[])[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -53,17 +54,38 @@ const main = async (): Promise<void> => {
   const at = (rounds: readonly (readonly number[])[], share: number): number => {
     return median(rounds.map((timesNs) => timesNs[Math.floor(share * timesNs.length)] ?? NaN));
   };
-  process.stdout.write(describeMachine(ANY_CORE));
-  process.stdout.write('hand-over of an accepted socket, µs    guests     C  ratio\n');
-  for (const [name, share] of [
+  process.stdout.write(`${name.padEnd(35)}guests     C  ratio\n`);
+  for (const [row, share] of [
     ['p50', 0.5],
     ['p90', 0.9],
     ['p99', 0.99],
   ] as const) {
     const [ours, c] = [at(guests, share) / 1000, at(threads, share) / 1000];
     const cells = [ours.toFixed(1).padStart(10), c.toFixed(1).padStart(6)];
-    process.stdout.write(`${name.padEnd(35)}${cells.join('')}  ${(ours / c).toFixed(2)}\n`);
+    process.stdout.write(`${row.padEnd(31)}${cells.join('')}  ${(ours / c).toFixed(2)}\n`);
   }
+};
+
+/** Work for every core that anything else goes before; returns what ends it. */
+const keepAwake = (): (() => void) => {
+  const busy = Array.from({ length: availableParallelism() }, () => {
+    const child = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
+    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+    return child;
+  });
+  const end = (): void => busy.forEach((child) => void child.kill('SIGKILL'));
+  process.once('exit', end);
+  return end;
+};
+
+const main = async (): Promise<void> => {
+  buildC(false);
+  process.stdout.write(describeMachine(ANY_CORE));
+  process.stdout.write('hand-over of an accepted socket, µs\n');
+  await measure('nothing else runs');
+  const end = keepAwake();
+  await measure('every core is awake');
+  end();
 };
 
 try {

@@ -61,7 +61,7 @@ everyKernel('UDP', (world) => {
     expect(said(kernel.sendmsg(client, room, iov, 1, 0, world().nameOf(server)))).toBe(4);
     world().until(server, EPOLLIN);
     const sender = new Uint8Array(SOCKADDR_BYTES);
-    expect(said(kernel.recvmsg(server, room, iov, 1, 0, sender))).toBe(4);
+    expect(said(kernel.recvmsg(server, room, iov, 1, 0, sender, new ArrayBuffer(4)))).toBe(4);
     expect(decodeSockaddr(sender)).toEqual(decodeSockaddr(world().nameOf(client)));
     expect(said(kernel.sendmsg(server, room, iov, 1, 0, sender))).toBe(4);
     world().until(client, EPOLLIN);

@@ -142,7 +142,7 @@ everyKernel('TCP: bytes', (world) => {
     expect(said(kernel.sendmsg(near, room, out, 4, 0, null))).toBe(6);
     world().until(far, EPOLLIN);
     const into = new Uint32Array([100, 0, 101, 1, 110, 64]);
-    expect(said(kernel.recvmsg(far, room, into, 3, 0, null))).toBe(6);
+    expect(said(kernel.recvmsg(far, room, into, 3, 0, null, new ArrayBuffer(4)))).toBe(6);
     expect(Buffer.from(room.subarray(101, 102)).toString()).toBe('t');
     expect(Buffer.from(room.subarray(110, 115)).toString()).toBe('woone');
   });

@@ -120,7 +120,11 @@ describe.each(Object.keys(memories))('over %s', (name) => {
     expect(kernel.writev(near, bytes, new Uint32Array(2), 2)).toBe(EFAULT);
     expect(kernel.writev(near, bytes, new Uint32Array([0, 1, PAGE - 1, 2]), 2)).toBe(EFAULT);
     expect(kernel.writev(near, bytes, new Uint32Array([0, 1, 2 ** 32 - 1, 2]), 2)).toBe(EFAULT);
-    expect(kernel.recvmsg(far, bytes, new Uint32Array([PAGE, 1]), 1, 0, null)).toBe(EFAULT);
+    const told = new ArrayBuffer(4);
+    expect(kernel.recvmsg(far, bytes, new Uint32Array([PAGE, 1]), 1, 0, null, told)).toBe(EFAULT);
+    expect(kernel.recvmsg(far, bytes, new Uint32Array([0, 1]), 1, 0, null, told.slice(1))).toBe(
+      EFAULT,
+    );
     bytes.set([7, 8, 9]);
     expect(kernel.writev(near, bytes, new Uint32Array([0, 2, 1, 2]), 2)).toBe(4);
     kernel.poll(far, EPOLLIN, 5, 0);

@@ -1,5 +1,5 @@
 /** Module `sandpoll`: `recv(2)` and `send(2)` in all their forms. */
-import { MSG_KNOWN, MSG_NOSIGNAL, MSG_OOB, Msghdr } from '../../abi/socket.js';
+import { MSG_CMSG_CLOEXEC, MSG_KNOWN, MSG_NOSIGNAL, Msghdr } from '../../abi/socket.js';
 import { AF_UNSPEC } from '../../address.js';
 import { Kind } from '../../descriptors.js';
 import { Errno, LinuxErrno, wasiErrno } from '../../errno.js';
@@ -23,7 +23,8 @@ const PLAIN = MSG_DONTWAIT | MSG_NOSIGNAL;
 
 /**
  * Receives into the first `count` iovecs. Returns the bytes that were there, which for a message
- * may be more than there is room for; the sender is in the sandbox's address if `named`.
+ * may be more than there is room for; the sender is in the sandbox's address if `named`, Linux's
+ * msg_flags are in its `toldFlags` if `headed`.
  */
 export function receiveMessage(
   sandbox: Sandbox,
@@ -31,12 +32,13 @@ export function receiveMessage(
   count: number,
   flags: number,
   named: boolean,
+  headed = false,
 ): number {
   if ((flags & ~MSG_KNOWN) !== 0) return -LinuxErrno.NOTSUP;
   const kind = sandbox.descriptors.kind(fd);
   if (!isSocket(kind)) return notSocket(kind);
   const told = flags | (keepsMessages(kind) ? MSG_TRUNC : 0);
-  return receive(sandbox, fd, count, told, named);
+  return receive(sandbox, fd, count, told, named, headed);
 }
 
 export function transmitMessage(
@@ -221,22 +223,6 @@ function messageIovecs(sandbox: Sandbox, iov: number, iovlen: number): number {
   return iovlen > IOV_MAX ? -LinuxErrno.MSGSIZE : sandbox.memory.readIovecs(iov, iovlen);
 }
 
-/**
- * What `msg_flags` tells of `n` received bytes: of a message whether it was cut, of a stream
- * whether they are urgent, which datagram sockets do not know. Not told is an urgent byte that TCP
- * had no room for: Linux has it as 0 bytes, like the end of the stream.
- */
-function messageFlags(
-  sandbox: Sandbox,
-  fd: number,
-  n: number,
-  room: number,
-  flags: number,
-): number {
-  if (keepsMessages(sandbox.descriptors.seenKind(fd))) return n > room ? MSG_TRUNC : 0;
-  return n > 0 ? flags & MSG_OOB : 0;
-}
-
 /** Receives into the `msghdr` at `at`, which fits: bytes, or minus an errno of `recvmsg(2)`. */
 export function receiveHeader(sandbox: Sandbox, fd: number, at: number, flags: number): number {
   const { memory } = sandbox;
@@ -248,16 +234,16 @@ export function receiveHeader(sandbox: Sandbox, fd: number, at: number, flags: n
   const nameRoom = name === 0 ? 0 : sockaddrRoom(sandbox, name, lenAt);
   if (nameRoom < 0) return nameRoom;
   const room = memory.iovecBytes(count);
-  const n = receiveMessage(sandbox, fd, count, flags, name !== 0);
+  const n = receiveMessage(sandbox, fd, count, flags, name !== 0, true);
   if (n < 0) return n;
   const { view } = memory;
   if (name !== 0) Msghdr.namelen.set(view, at, writeSockaddr(sandbox, name, nameRoom));
   Msghdr.controllen.set(view, at, 0);
-  Msghdr.flags.set(view, at, messageFlags(sandbox, fd, n, room, flags));
+  Msghdr.flags.set(view, at, sandbox.toldFlags[0] | (flags & MSG_CMSG_CLOEXEC));
   return toldBytes(sandbox, fd, n, room, flags);
 }
 
-/** `recvmsg(2)`. Control messages never come: `controllen` is 0 afterwards. */
+/** `recvmsg(2)`. Control messages never come: `controllen` is 0, MSG_CTRUNC tells of some. */
 const recvmsgRow = imported(
   'recvmsg',
   { fd: 'fd', msg: 'ptr', flags: 'u32', 'result.size': '*u32' },

@@ -8,7 +8,6 @@ import type { Sandbox } from '../../sandbox.js';
 import { type ImportRow, imported } from '../call.js';
 import {
   MSG_DONTWAIT,
-  MSG_TRUNC,
   MSG_WAITALL,
   isSocket,
   notSocket,
@@ -231,7 +230,7 @@ class Messages {
         Msghdr.namelen.set(view, to, length);
       }
       Msghdr.controllen.set(view, to, 0);
-      Msghdr.flags.set(view, to, this.#words[row + FLAGS] & MSG_TRUNC);
+      Msghdr.flags.set(view, to, this.#words[row + FLAGS]);
       Mmsghdr.len.set(view, to, this.#words[row + LENGTH]);
     }
   }

@@ -2,7 +2,8 @@
  * Moving bytes between a descriptor and the guest's buffers, for every import that does so.
  * The descriptor is the one that `kind` has seen: looked up again, it might be another's by now.
  * The buffers are those that `memory.readIovecs` has read; a peer's address (`named`) is in the
- * sandbox's `address`; results are bytes, or minus a Linux errno. Kernel sockets never block: for a
+ * sandbox's `address`; of what was received `headed`, Linux's msg_flags are in its `toldFlags`;
+ * results are bytes, or minus a Linux errno. Kernel sockets never block: for a
  * blocking descriptor these wait and try again.
  */
 import { EPOLLIN, EPOLLOUT } from '../../abi/epoll.js';
@@ -44,11 +45,12 @@ function receiveOnce(
   count: number,
   flags: number,
   named: boolean,
+  headed: boolean,
 ): number {
-  const { kernel, memory } = sandbox;
+  const { kernel, memory, told } = sandbox;
   const { iovs, span } = memory;
-  if (count !== 1)
-    return kernel.recvmsg(handle, span, iovs, count, flags, named ? sandbox.address : null);
+  if (count !== 1 || headed)
+    return kernel.recvmsg(handle, span, iovs, count, flags, named ? sandbox.address : null, told);
   return named
     ? kernel.recvfrom(handle, span, iovs[0], iovs[1], flags, sandbox.addressBuffer)
     : kernel.recv(handle, span, iovs[0], iovs[1], flags);
@@ -64,13 +66,14 @@ export function receive(
   count: number,
   flags: number,
   named: boolean,
+  headed = false,
 ): number {
   const { descriptors } = sandbox;
   const handle = descriptors.handle(fd);
-  const result = receiveOnce(sandbox, handle, count, flags & ~HOSTS_OWN, named);
+  const result = receiveOnce(sandbox, handle, count, flags & ~HOSTS_OWN, named, headed);
   if (result !== AGAIN && (flags & MSG_WAITALL) === 0) return result;
   if ((flags & MSG_DONTWAIT) !== 0 || descriptors.isNonblocking(fd)) return result;
-  return receiveBlocking(sandbox, fd, count, flags, named, result);
+  return receiveBlocking(sandbox, fd, count, flags, named, headed, result);
 }
 
 function receiveBlocking(
@@ -79,6 +82,7 @@ function receiveBlocking(
   count: number,
   flags: number,
   named: boolean,
+  headed: boolean,
   first: number,
 ): number {
   const { descriptors, memory } = sandbox;
@@ -99,7 +103,7 @@ function receiveBlocking(
       const ready = sandbox.waitReady(handle, EPOLLIN, timeoutMs);
       if (ready < 0) return done > 0 ? done : ready;
     }
-    result = receiveOnce(sandbox, handle, rest, flags & ~HOSTS_OWN, named);
+    result = receiveOnce(sandbox, handle, rest, flags & ~HOSTS_OWN, named, headed);
   }
 }
 

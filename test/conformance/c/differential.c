@@ -186,8 +186,6 @@ static long long as_message(int fd, char *bytes, int size, int flags, int receiv
   size_t half = (size_t)size / 2;
   struct iovec halves[] = {{bytes, half}, {bytes + half, (size_t)size - half}};
   struct msghdr message = {.msg_iov = halves, .msg_iovlen = 2};
-  // A guest does not hear of an urgent byte that there was no room for.
-  if (size == 0) flags &= ~MSG_OOB;
   if (!receive) return sendmsg(fd, &message, flags);
   long long got = recvmsg(fd, &message, flags);
   if (got >= 0) printf("flags: %x\n", (unsigned)message.msg_flags);

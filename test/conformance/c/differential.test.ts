@@ -133,6 +133,7 @@ const KEPT: readonly (readonly [what: string, lines: Script])[] = [
     ['pair 4 5 0', 'send 5 60 1', 'recv 4 0 1'],
   ],
   ['MSG_OOB at a datagram, which is cut', ['pair 2 3 5', 'send 3 60', 'recv 2 8 1']],
+  ['the urgent byte of TCP, with no room for it', ['pair 2 3 4', 'send 3 1 1', 'recv 2 0 1 1']],
   ['MSG_OOB is not told of a datagram', ['pair 2 3 5', 'send 3 8', 'recv 2 1 1 1']],
   ['nothing to read and to write, in vectors', ['event 2 1', 'send 2 0', 'recv 2 0', 'recv 2 8']],
 ];
