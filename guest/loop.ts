@@ -197,16 +197,17 @@ export class EventLoop {
     this.stopped = true;
   }
 
-  /** Calls what is due, waits once and calls what is ready. Returns 0 or minus an errno. */
+  /** Waits once, calls what is ready, and then what is due. Returns 0 or minus an errno. */
   turn(): i32 {
-    let deadlineNs = NEVER;
-    if (this.timers.length != 0) {
-      deadlineNs = this.expireTimers();
-      if (!this.hasWork) return 0;
-    }
-    const count = this.poller.wait(deadlineNs, this.timeNs);
+    const count = this.poller.wait(this.timers.length == 0 ? NEVER : this.timers.nextNs);
     this.timeIsFresh = false;
     if (count < 0) return count == -Errno.INTR ? 0 : count;
+    this.dispatchAll(count);
+    if (this.poller.timeIsUp && !this.stopped) this.expireTimers();
+    return 0;
+  }
+
+  private dispatchAll(count: i32): void {
     let event = this.poller.events;
     const end = event + <usize>count * EVENT_BYTES;
     if (this.poller.submissionsMax >= TOGETHER_MAX) {
@@ -217,7 +218,6 @@ export class EventLoop {
       }
     }
     for (; event < end; event += EVENT_BYTES) this.dispatch(event);
-    return 0;
   }
 
   private get hasWork(): bool {
@@ -265,8 +265,8 @@ export class EventLoop {
     return unchecked(this.handlers[slot]);
   }
 
-  /** Calls the timers that are due; returns the deadline of the next one. */
-  private expireTimers(): i64 {
+  /** Calls the timers that are due. */
+  private expireTimers(): void {
     this.timeIsFresh = false;
     // One that is armed again by its own call waits for the next turn: events come between.
     const nowNs = this.nowNs();
@@ -275,7 +275,6 @@ export class EventLoop {
       if (timer === null) break;
       timer.onTimeout();
     }
-    return this.timers.length == 0 ? NEVER : this.timers.nextNs;
   }
 
   private update(handler: Handler, from: i32): i32 {

@@ -22,6 +22,9 @@ export declare function epoll_pwait2(
   n: usize,
 ): i32;
 export declare function eventfd(initval: i32, flags: i32, fd: usize): i32;
+export declare function timerfd_create(clockid: i32, flags: i32, fd: usize): i32;
+/** The 32 bytes of an `itimerspec`: interval, then value, each i64 seconds and i64 ns. */
+export declare function timerfd_settime(fd: i32, flags: i32, value: usize, old: usize): i32;
 export declare function signalfd(mask: usize, flags: i32, fd: usize): i32;
 export declare function recv(fd: i32, buffer: usize, length: usize, flags: i32, size: usize): i32;
 /** Each submission is 20 bytes: opcode u32 @0, fd i32 @4, buf @8, len u32 @12, result i32 @16. */

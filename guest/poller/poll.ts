@@ -53,7 +53,8 @@ export class PollPoller extends Poller {
     this.unsubscribe(slot, TAG_FD_WRITE);
   }
 
-  wait(deadlineNs: i64, nowNs: i64): i32 {
+  wait(deadlineNs: i64): i32 {
+    this.timeIsUp = false;
     let count = this.length;
     if (deadlineNs != NEVER) this.writeClock(count++, deadlineNs);
     if (count == 0) return -Errno.DEADLK;
@@ -69,7 +70,10 @@ export class PollPoller extends Poller {
     for (let event = this.events; event < end; event += EVENT_BYTES) {
       const slot = load<u32>(event);
       const generation = load<u32>(event, 4);
-      if (slot == CLOCK_SLOT) continue;
+      if (slot == CLOCK_SLOT) {
+        this.timeIsUp = true;
+        continue;
+      }
       let events: i32 = load<u8>(event, 10) == TAG_FD_WRITE ? Events.OUT : Events.IN;
       if (load<u16>(event, 8) != 0) events |= Events.ERR;
       if (load<u16>(event, 24) & HANGUP) events |= Events.HUP;

@@ -28,6 +28,8 @@ export abstract class Poller {
    * u32 @12. The address may change with `wait`.
    */
   events: usize = 0;
+  /** Whether, at the end of the last `wait`, its deadline had passed, or that of an earlier one. */
+  timeIsUp: bool = false;
 
   /**
    * How many operations on sockets `submit` carries out at once; 0 where there is no such call, and
@@ -52,10 +54,10 @@ export abstract class Poller {
 
   /**
    * Waits until something is ready, or the deadline (on the monotonic clock, in ns, or `NEVER`)
-   * has passed; `nowNs` is the time now, needed only with a deadline. Returns how many events
-   * there are, or minus an errno. Never returns 0 early.
+   * has passed, and tells by `timeIsUp` whether it has. Returns how many events there are, or minus
+   * an errno.
    */
-  abstract wait(deadlineNs: i64, nowNs: i64): i32;
+  abstract wait(deadlineNs: i64): i32;
 
   /** Carries out `count` operations (`Submissions`) by one call: 0, or minus an errno. */
   submit(submissions: usize, count: i32): i32 {
