@@ -1,6 +1,19 @@
 /** Timers: the heap against a model, and the loop that calls them. */
 
-import { EpollPoller, EventLoop, NS_PER_MS, Timer, TimerHeap, monotonicNs } from 'sandpoll/guest';
+import {
+  EpollPoller,
+  EventLoop,
+  Events,
+  Handler,
+  NS_PER_MS,
+  PollPoller,
+  Poller,
+  Timer,
+  TimerHeap,
+  monotonicNs,
+} from 'sandpoll/guest';
+import { eventfd } from 'sandpoll/guest/bindings/sandpoll';
+import { fd_close } from 'sandpoll/guest/bindings/wasi_snapshot_preview1';
 import { Dice, check, checkSame, finish } from './lib/check';
 
 const TIMERS: i32 = 200;
@@ -118,8 +131,8 @@ function testMany(): void {
   checkSame(tally.early, 0, 'no timer is called early, or after it is cancelled');
 }
 
-function testLoop(): void {
-  const loop = new EventLoop(new EpollPoller());
+function testLoop(poller: Poller): void {
+  const loop = new EventLoop(poller);
   const late = new Probe(loop);
   const soon = new Probe(loop);
   const never = new Probe(loop);
@@ -138,7 +151,75 @@ function testLoop(): void {
   checkSame(late.early + soon.early + often.early, 0, 'no timer is called early (E12)');
 }
 
+const RESULT: usize = memory.data(4, 4);
+
+/** A descriptor that can always be read. */
+class Busy extends Handler {
+  events: i32 = 0;
+
+  constructor(loop: EventLoop) {
+    super(loop);
+    check(eventfd(1, 0, RESULT) == 0, 'an eventfd is opened');
+    this.fd = load<i32>(RESULT);
+    check(loop.watch(this, Events.IN) == 0, 'an eventfd is watched');
+  }
+
+  onEvents(events: i32): void {
+    this.events += 1;
+  }
+}
+
+/** Ends the loop by closing what keeps it busy. */
+class Closing extends Probe {
+  constructor(readonly busy: Busy) {
+    super(busy.loop);
+  }
+
+  onTimeout(): void {
+    super.onTimeout();
+    this.loop.close(this.busy);
+  }
+}
+
+function testBusyLoop(poller: Poller): void {
+  const loop = new EventLoop(poller);
+  const busy = new Busy(loop);
+  const timer = new Closing(busy);
+  // The first alarm is of a timer that is gone, the second is set while there is no time to wait.
+  const gone = new Probe(loop);
+  gone.arm(NS_PER_MS);
+  timer.arm(3 * NS_PER_MS);
+  loop.cancel(gone);
+  checkSame(loop.run(), 0, 'a loop that always has events comes to its timers');
+  checkSame(timer.calls, 1, 'the timer of a busy loop is called once');
+  checkSame(timer.early + gone.calls, 0, 'no timer is called early, or after it is cancelled');
+  check(busy.events > 0, 'events and timers take turns');
+}
+
+/** With a full table there is no timerfd to be had. */
+function testFullTable(): void {
+  const poller = new EpollPoller();
+  const loop = new EventLoop(poller);
+  const fds = new Array<i32>();
+  while (eventfd(0, 0, RESULT) == 0) fds.push(load<i32>(RESULT));
+  const late = new Probe(loop);
+  const soon = new Probe(loop);
+  late.arm(2 * NS_PER_MS);
+  soon.arm(NS_PER_MS);
+  checkSame(loop.run(), 0, 'without a descriptor for it the loop still keeps the time');
+  check(soon.order < late.order, 'and the order of its timers');
+  checkSame(late.early + soon.early, 0, 'and calls none early');
+  for (let i = 0; i < fds.length; i++) fd_close(fds[i]);
+  late.arm(NS_PER_MS);
+  checkSame(loop.run(), 0, 'and takes a descriptor when there is one again');
+  checkSame(late.calls + soon.calls, 3, 'each timer was called as often as it was armed');
+}
+
 testHeap();
-testLoop();
+testLoop(new EpollPoller());
+testLoop(new PollPoller());
+testBusyLoop(new EpollPoller());
+testBusyLoop(new PollPoller());
+testFullTable();
 testMany();
 finish();
