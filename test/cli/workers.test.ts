@@ -77,7 +77,9 @@ test.each(['exclusive', 'reuseport'])('--share=%s: all serve the one port that i
 );
 
 test('SIGTERM: each of them drains, and the status is 0', () =>
-  withWorkers(HTTP, [], async ({ child, ended }, port) => {
+  withWorkers(HTTP, ['--trace=epoll'], async ({ child, ended, said }, port) => {
+    // Each of them takes signals: who does not yet is ended by this one.
+    await said(/(?:signalfd\([^]*){3}/);
     const clients: Client[] = [];
     // More than one has a turn: a request for each, and half of another.
     for (let i = 0; i < 24; i++) {
