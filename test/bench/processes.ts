@@ -154,7 +154,7 @@ export const runToEnd = async (cpu: Core, command: readonly string[]): Promise<s
   return stdout();
 };
 
-/** A line of /proc/PID/status in KiB, such as `VmRSS`. */
+/** A line of /proc/PID/status in KiB, such as `VmRSS`, or of another file there. */
 export const memoryKib = (pid: number, field: string, file = 'status'): number => {
   const text = readFileSync(`/proc/${pid}/${file}`, 'utf8');
   const found = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text);

@@ -44,7 +44,7 @@ function sendGift(world: World, to: Handle): Handle {
   return reading;
 }
 
-/** Receives one message of 16 bytes by `recvmsg` or `recvmmsg`; the `msg_flags` it is told. */
+/** Receives one message by `recvmsg` or `recvmmsg`; the `msg_flags` that it is told. */
 async function flagsOf(driven: Driven, call: 'recvmsg' | 'recvmmsg', fd: number): Promise<number> {
   const IOV = 0x1_6000;
   const MSG = 0x1_6100;

@@ -105,7 +105,8 @@ export class Poll {
   /** A file is always ready; else all subscriptions of the descriptor get the one error. */
   #answerImmediate(fd: number, result: number): void {
     if (result === 0) {
-      this.#answer(fd, EPOLLIN | EPOLLOUT, this.#bytesLeft(fd));
+      const reads = (this.#subscriptions.wanted(fd) & EPOLLIN) !== 0;
+      this.#answer(fd, EPOLLIN | EPOLLOUT, reads ? this.#bytesLeft(fd) : 0);
       return;
     }
     const { first, next } = this.#subscriptions;
