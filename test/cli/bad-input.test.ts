@@ -2,15 +2,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { userInfo } from 'node:os';
 
 import { Status } from '#host/cli/report.js';
 import { describe, expect, test } from 'vitest';
 
-import { type RunOptions, sandpoll } from '../support/cli.js';
+import { type Run, type RunOptions, sandpoll } from '../support/cli.js';
 import { withFiles } from '../support/files.js';
 import { runGuest } from '../support/guest-here.js';
 import { type Refusal, refusalOf } from '../support/refusal.js';
+import { sandpollUnprivileged } from '../support/unprivileged.js';
 import { wat } from '../wasm/wat.js';
 
 /** A command that ends at once, after these fields of a module. */
@@ -73,7 +73,10 @@ const FILES: readonly (readonly [name: string, contents: string | Uint8Array, sa
 
 /** What a run that is refused comes to: one line on stderr. */
 async function refused(args: readonly string[], options: RunOptions = {}): Promise<Refusal> {
-  const { status, stdout, stderr } = await sandpoll(args, options);
+  return refusalIn(await sandpoll(args, options));
+}
+
+function refusalIn({ status, stdout, stderr }: Run): Refusal {
   expect([stdout, stderr.match(/\n/g)?.length, stderr.startsWith('sandpoll: ')]).toEqual([
     '',
     1,
@@ -171,8 +174,6 @@ describe('imports', () => {
 
 /** The first port that anybody may bind. */
 const FREE_FROM = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
-/** Root may bind any: as root, the guest runs as nobody. */
-const NOBODY = userInfo().uid === 0 ? { uid: 65_534, gid: 65_534 } : {};
 
 describe('a listener', () => {
   test('on a port in use', () =>
@@ -192,16 +193,15 @@ describe('a listener', () => {
 
   test.skipIf(FREE_FROM <= 1)(
     `on a port not permitted${FREE_FROM <= 1 ? ' (skipped: this machine permits all)' : ''}`,
-    () =>
-      withFiles({}, async () => {
-        const guest = 'test/guests/as/build/tell.wasm';
-        expect(await refused(['--listen', '127.0.0.1:1', guest], NOBODY)).toEqual({
-          status: Status.LOAD_FAILED,
-          sentence:
-            'cannot listen on 127.0.0.1:1: it is not permitted; ' +
-            'ports below 1024 need root, choose a higher one',
-        });
-      }),
+    async () => {
+      const args = ['--listen', '127.0.0.1:1', 'test/guests/as/build/tell.wasm'];
+      expect(refusalIn(await sandpollUnprivileged(args))).toEqual({
+        status: Status.LOAD_FAILED,
+        sentence:
+          'cannot listen on 127.0.0.1:1: it is not permitted; ' +
+          'ports below 1024 need root, choose a higher one',
+      });
+    },
   );
 
   test('on an address of another machine, and in a folder that is not there', () =>

@@ -1,22 +1,20 @@
 /** `--dir` on a command line and in the file of a pipeline. */
 import { spawnSync } from 'node:child_process';
-import { userInfo } from 'node:os';
+import { chmodSync } from 'node:fs';
 
 import { parsePipeline } from '#host/cli/pipeline-file.js';
 import { Status } from '#host/cli/report.js';
 import { describe, expect, test } from 'vitest';
 
-import { MAIN, sandpoll } from '../support/cli.js';
+import { MAIN } from '../support/cli.js';
 import { withFiles } from '../support/files.js';
 import { readArguments } from '../support/guest-here.js';
 import { refusalOf } from '../support/refusal.js';
 import { SKIPPED, STRACE_WORKS } from '../support/strace.js';
+import { sandpollUnprivileged } from '../support/unprivileged.js';
 import { wat } from '../wasm/wat.js';
 
 const MODULE = wat('(module (memory (export "memory") 1) (func (export "_start")))');
-
-/** Root may read anything: then the command runs as nobody. */
-const NOBODY = userInfo().uid === 0 ? { uid: 65_534, gid: 65_534 } : {};
 
 describe('a command line', () => {
   test('grants directories in its order; what is behind the file is the guest’s', () => {
@@ -50,7 +48,10 @@ describe('a command line', () => {
     withFiles({}, async (folder) => {
       const listen = ['--listen', '127.0.0.1:0'];
       const args = [...listen, '--dir', `${folder}::/data`, 'test/guests/as/build/tell.wasm'];
-      expect(await sandpoll(args, NOBODY)).toEqual({
+      chmodSync(folder, 0o300);
+      const run = await sandpollUnprivileged(args);
+      chmodSync(folder, 0o700);
+      expect(run).toEqual({
         status: Status.USAGE,
         stdout: '',
         stderr:

@@ -19,12 +19,18 @@ export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
 }
 
 /** Runs `sandpoll` with `args` to its end. */
-export async function sandpoll(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+export function sandpoll(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  return runCommand([process.execPath, MAIN, ...args], options);
+}
+
+/** Runs a command, its file first, to its end. */
+export async function runCommand(
+  command: readonly string[],
+  options: RunOptions = {},
+): Promise<Run> {
   const { stdin = 'ignore', ...others } = options;
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    ...others,
-    stdio: [stdin, 'pipe', 'pipe'],
-  });
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { ...others, stdio: [stdin, 'pipe', 'pipe'] });
   const { stdout: out, stderr: err } = child;
   if (out === null || err === null) throw new Error('spawned without pipes');
   const ended = new Promise<number | null>((resolve, reject) => {
