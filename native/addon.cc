@@ -35,15 +35,12 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::connect>("connect"),
     row<&Kernel::getsockname>("getsockname"),
     row<&Kernel::getpeername>("getpeername"),
-    row<&Kernel::recv>("recv"),
-    row<&Kernel::send>("send"),
     row<&Kernel::recvfrom>("recvfrom"),
     row<&Kernel::sendto>("sendto"),
     row<&Kernel::recvmsg>("recvmsg"),
     row<&Kernel::sendmsg>("sendmsg"),
     row<&Kernel::recvmmsg>("recvmmsg"),
     row<&Kernel::sendmmsg>("sendmmsg"),
-    row<&Kernel::submit>("submit"),
     row<&Kernel::shutdown>("shutdown"),
     row<&Kernel::getsockopt>("getsockopt"),
     row<&Kernel::setsockopt>("setsockopt"),
@@ -53,8 +50,6 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::resolved>("resolved"),
     row<&Kernel::epoll_create1>("epollCreate1"),
     row<&Kernel::epoll_ctl>("epollCtl"),
-    row<&Kernel::epoll_pwait>("epollPwait"),
-    row<&Kernel::epoll_pwait2>("epollPwait2"),
     row<&Kernel::poll>("poll"),
     row<&Kernel::eventfd>("eventfd"),
     row<&Kernel::timerfd_create>("timerfdCreate"),
@@ -65,12 +60,9 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::pipe2>("pipe2"),
     row<&Kernel::stdio>("stdio"),
     row<&Kernel::open_file>("openFile"),
-    row<&Kernel::read>("read"),
-    row<&Kernel::write>("write"),
     row<&Kernel::readv>("readv"),
     row<&Kernel::writev>("writev"),
     row<&Kernel::fionread>("fionread"),
-    row<&Kernel::memcmp>("memcmp"),
     row<&Kernel::fstat>("fstat"),
     row<&Kernel::isatty>("isatty"),
     row<&Kernel::close>("close"),
@@ -110,6 +102,39 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::seccomp_filter>("seccompFilter"),
 };
 
+template <auto method>
+constexpr napi_property_descriptor hot_row(const char* name) {
+  constexpr napi_callback function = bind::call_hot<method>;
+  return {name, nullptr, function, nullptr, nullptr, nullptr, napi_enumerable, nullptr};
+}
+
+/** What is made for every message or event. */
+const napi_property_descriptor kHotRows[] = {
+    hot_row<&Kernel::recv>("recv"),
+    hot_row<&Kernel::send>("send"),
+    hot_row<&Kernel::submit>("submit"),
+    hot_row<&Kernel::epoll_pwait>("epollPwait"),
+    hot_row<&Kernel::epoll_pwait2>("epollPwait2"),
+    hot_row<&Kernel::read>("read"),
+    hot_row<&Kernel::write>("write"),
+    hot_row<&Kernel::memcmp>("memcmp"),
+};
+
+/** Exports the hot calls, and the registers that they find their numbers in. */
+void export_hot(napi_env env, napi_value exports) {
+  void* registers;
+  napi_value buffer;
+  napi_ref kept;
+  if (napi_create_arraybuffer(env, sizeof(bind::Registers), &registers, &buffer) != napi_ok) return;
+  // As long as the environment: the calls hold its address, and nothing that V8 sees.
+  napi_create_reference(env, buffer, 1, &kept);
+  napi_set_named_property(env, exports, "registers", buffer);
+  for (napi_property_descriptor row : kHotRows) {
+    row.data = registers;
+    napi_define_properties(env, exports, 1, &row);
+  }
+}
+
 Napi::Value abi_layout(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), probe::abi_layout());
 }
@@ -130,6 +155,7 @@ void collect_garbage(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   napi_define_properties(env, exports, sizeof(kRows) / sizeof(kRows[0]), kRows);
+  export_hot(env, exports);
   exports.Set("collectGarbage", Napi::Function::New<collect_garbage>(env, "collectGarbage"));
   exports.Set("abiLayout", Napi::Function::New<abi_layout>(env, "abiLayout"));
   exports.Set("errnoNames", Napi::Function::New<errno_names>(env, "errnoNames"));

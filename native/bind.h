@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "core/kernel.h"
@@ -20,24 +21,30 @@ namespace sandpoll::bind {
 /** The one kernel that every environment of this process shares. */
 extern Kernel& kernel;
 
-/** Any number, as Node-API has it: fractions are cut off, what is not finite counts as 0. */
-inline bool read(napi_env env, napi_value value, int64_t& out) {
-  return napi_get_value_int64(env, value, &out) == napi_ok;
+inline bool narrow(int64_t wide, int64_t& out) {
+  out = wide;
+  return true;
 }
 
 /** 32 bits, written as a signed or as an unsigned number. */
-inline bool read(napi_env env, napi_value value, int32_t& out) {
-  int64_t wide;
-  if (!read(env, value, wide) || wide < INT32_MIN || wide > UINT32_MAX) return false;
+inline bool narrow(int64_t wide, int32_t& out) {
   out = static_cast<int32_t>(wide);
-  return true;
+  return wide >= INT32_MIN && wide <= UINT32_MAX;
 }
 
-inline bool read(napi_env env, napi_value value, uint32_t& out) {
-  int32_t bits;
-  if (!read(env, value, bits)) return false;
-  out = static_cast<uint32_t>(bits);
-  return true;
+inline bool narrow(int64_t wide, uint32_t& out) {
+  out = static_cast<uint32_t>(wide);
+  return wide >= INT32_MIN && wide <= UINT32_MAX;
+}
+
+template <typename Argument>
+constexpr bool is_number = std::is_integral_v<Argument>;
+
+/** Any number, as Node-API has it: fractions are cut off, what is not finite counts as 0. */
+template <typename Number>
+inline std::enable_if_t<is_number<Number>, bool> read(napi_env env, napi_value value, Number& out) {
+  int64_t wide;
+  return napi_get_value_int64(env, value, &wide) == napi_ok && narrow(wide, out);
 }
 
 /** An ArrayBuffer, or a `Uint8Array` over one or over a SharedArrayBuffer. */
@@ -84,6 +91,31 @@ inline bool read(napi_env env, napi_value value, Address& out) {
   return napi_typeof(env, value, &type) == napi_ok && type == napi_null;
 }
 
+/**
+ * Where the numbers of a hot call cross, and its answer: one for each environment. JavaScript has
+ * it as an ArrayBuffer (`host/kernel/registers.ts`).
+ */
+struct Registers {
+  double numbers[8];
+  int32_t answer;
+};
+
+/** What 64 bits do not hold, NaN too, is no number. */
+template <typename Number>
+inline bool read(double number, Number& out) {
+  constexpr double kEnd = 9223372036854775808.0;
+  return number >= -kEnd && number < kEnd && narrow(static_cast<int64_t>(number), out);
+}
+
+/** How many of the first `count` parameters are numbers. */
+template <typename... Arguments>
+constexpr size_t numbers_among(size_t count) {
+  constexpr bool number[] = {is_number<Arguments>...};
+  size_t found = 0;
+  for (size_t at = 0; at < count; at++) found += number[at];
+  return found;
+}
+
 template <typename Method>
 struct Caller;
 
@@ -103,6 +135,39 @@ struct Caller<int (Kernel::*)(Arguments...)> {
     if (!(read(env, given[at], std::get<at>(arguments)) && ...)) return -EINVAL;
     return (kernel.*method)(std::get<at>(arguments)...);
   }
+
+  static constexpr size_t kCount = sizeof...(Arguments);
+  static constexpr size_t kNumbers = numbers_among<Arguments...>(kCount);
+
+  template <int (Kernel::*method)(Arguments...)>
+  static void call_hot(napi_env env, napi_callback_info info) {
+    napi_value objects[kCount - kNumbers];
+    size_t count = kCount - kNumbers;
+    void* data;
+    if (napi_get_cb_info(env, info, &count, objects, nullptr, &data) != napi_ok) return;
+    auto* registers = static_cast<Registers*>(data);
+    constexpr auto all = std::make_index_sequence<kCount>();
+    registers->answer = call_hot<method>(env, objects, *registers, all);
+  }
+
+  template <int (Kernel::*method)(Arguments...), size_t... at>
+  static int call_hot(napi_env env, const napi_value* objects, const Registers& registers,
+                      std::index_sequence<at...>) {
+    std::tuple<Arguments...> arguments;
+    if (!(read_hot<at>(env, objects, registers, std::get<at>(arguments)) && ...)) return -EINVAL;
+    return (kernel.*method)(std::get<at>(arguments)...);
+  }
+
+  template <size_t at, typename Argument>
+  static bool read_hot(napi_env env, const napi_value* objects, const Registers& registers,
+                       Argument& out) {
+    constexpr size_t before = numbers_among<Arguments...>(at);
+    if constexpr (is_number<Argument>) {
+      return read(registers.numbers[before], out);
+    } else {
+      return read(env, objects[at - before], out);
+    }
+  }
 };
 
 /** The JavaScript function for one method of the core. */
@@ -112,6 +177,17 @@ napi_value call(napi_env env, napi_callback_info info) {
   napi_value value = nullptr;
   napi_create_int32(env, result, &value);
   return value;
+}
+
+/**
+ * The same for a call that is made for every message: its numbers are in the registers. All that
+ * it calls is one piece of code: the returns that a processor has to guess anew after a system
+ * call cost more than the work.
+ */
+template <auto method>
+[[gnu::flatten]] napi_value call_hot(napi_env env, napi_callback_info info) {
+  Caller<decltype(method)>::template call_hot<method>(env, info);
+  return nullptr;
 }
 
 }  // namespace sandpoll::bind

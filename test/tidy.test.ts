@@ -27,7 +27,7 @@ const FLOORS = [
   ['imports', 'wasm'],
   ['sandbox'],
   ['descriptors', 'threads', 'grants', 'kernel/native', 'kernel/inject'],
-  ['abi', 'address', 'kernel/wrap'],
+  ['abi', 'address', 'kernel/wrap', 'kernel/registers'],
   ['kernel/calls', 'kernel/confine'],
   ['kernel/kernel'],
   ['kernel/files'],

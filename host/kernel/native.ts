@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 
 import type { Confinement } from './confine.js';
 import type { Kernel } from './kernel.js';
+import { hotCalls, type RegisteredCalls } from './registers.js';
 
 export interface CollectGarbage {
   /** Has V8 look through the heap of this thread, and give back to the system what is unused. */
@@ -15,6 +16,10 @@ interface Addon extends Kernel, Confinement, CollectGarbage {
   /** JSON of every constant of this machine's `errno.h`. */
   errnoNames(): string;
 }
+
+/** What is in the addon's file. */
+type Exports = Omit<Addon, keyof RegisteredCalls> &
+  RegisteredCalls & { readonly registers: ArrayBuffer };
 
 const PATH = '../../native/build/Release/sandpoll.node';
 
@@ -34,10 +39,10 @@ export function openNativeKernel(): Addon {
     );
   }
   try {
-    const addon: Addon = createRequire(import.meta.url)(PATH);
+    const { registers, ...calls }: Exports = createRequire(import.meta.url)(PATH);
     // An addon's exports are a dictionary; a copy is an object with a shape, whose functions the
     // compiler finds without looking them up at each call.
-    return Object.freeze({ ...addon });
+    return Object.freeze({ ...calls, ...hotCalls(registers, calls) });
   } catch (error) {
     throw unavailable('the native addon cannot be loaded; build it with: npm run build', error);
   }

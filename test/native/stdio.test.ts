@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openNativeKernel } from '#host/kernel/native.js';
 
 import { EAGAIN, EBADF, EINVAL, EPIPE } from './sockets.js';
-import { ADDON } from './threads.js';
+import { NATIVE } from './threads.js';
 
 const [ENOENT, ENXIO, ENAMETOOLONG] = [-2, -6, -36];
 const kernel = openNativeKernel();
@@ -29,21 +29,22 @@ afterAll(() => {
  */
 function inShell(line: string, body: string): unknown {
   const prelude = `
-    const fs = require('node:fs');
-    const kernel = require(${JSON.stringify(ADDON)});
+    import fs from 'node:fs';
+    import { openNativeKernel } from ${JSON.stringify(NATIVE)};
+    const kernel = openNativeKernel();
     const memory = new Uint8Array(1 << 20);
     const flags = (fd) => /flags:.*/.exec(fs.readFileSync('/proc/self/fdinfo/' + fd, 'utf8'))[0];
     const report = (value) => fs.writeFileSync(process.env.RESULT, JSON.stringify(value));
     const go = () => fs.writeFileSync(process.env.GO, 'go\\n');
   `;
-  writeFileSync(at('script.cjs'), prelude + body);
+  writeFileSync(at('script.mjs'), prelude + body);
   const { status, stderr } = spawnSync('sh', ['-c', line], {
     cwd: directory,
     encoding: 'utf8',
     timeout: 20_000,
     env: {
       ...process.env,
-      RUN: `${process.execPath} ${at('script.cjs')}`,
+      RUN: `${process.execPath} ${at('script.mjs')}`,
       RESULT: at('result'),
       GO: at('go'),
     },

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 
 import { expect, test } from 'vitest';
 
-import { ADDON } from './threads.js';
+import { NATIVE } from './threads.js';
 
 /** Starts workers that `body` keeps inside addon calls, and terminates them there. */
 function terminateWorkers(
@@ -15,19 +15,20 @@ function terminateWorkers(
 } {
   const script = `
     const { Worker } = require('node:worker_threads');
-    const kernel = require(${JSON.stringify(ADDON)});
     const source = \`
       const { parentPort, workerData } = require('node:worker_threads');
-      const kernel = require(${JSON.stringify(ADDON)});
-      const memory = new Uint8Array(1 << 20);
-      kernel.sessionEnter(workerData);
-      const epoll = kernel.epollCreate1(0);
-      const socket = kernel.socket(2, 1, 0);
-      parentPort.postMessage('ready');
-      const step = () => { ${body} };
-      for (;;) step();
+      import(${JSON.stringify(NATIVE)}).then(({ openNativeKernel }) => {
+        const kernel = openNativeKernel();
+        const memory = new Uint8Array(1 << 20);
+        kernel.sessionEnter(workerData);
+        const epoll = kernel.epollCreate1(0);
+        const socket = kernel.socket(2, 1, 0);
+        parentPort.postMessage('ready');
+        const step = () => { ${body} };
+        for (;;) step();
+      });
     \`;
-    function one() {
+    function one(kernel) {
       return new Promise((resolve) => {
         const session = kernel.sessionOpen();
         const worker = new Worker(source, { eval: true, workerData: session });
@@ -40,9 +41,10 @@ function terminateWorkers(
       });
     }
     (async () => {
+      const kernel = (await import(${JSON.stringify(NATIVE)})).openNativeKernel();
       let closed = 0;
       for (let round = 0; round < 10; round++) {
-        const counts = await Promise.all(Array.from({ length: 5 }, one));
+        const counts = await Promise.all(Array.from({ length: 5 }, () => one(kernel)));
         closed += counts.reduce((sum, count) => sum + count, 0);
       }
       console.log(closed);

@@ -1,14 +1,12 @@
 /** Threads that make kernel calls, so that other threads can get in their way. */
 import { readFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 import type { Kernel } from '#host/kernel/kernel.js';
 
-export const ADDON = fileURLToPath(
-  new URL('../../native/build/Release/sandpoll.node', import.meta.url),
-);
+/** The module to import the native kernel from, in code that is handed over as text. */
+export const NATIVE = new URL('../../dist/kernel/native.js', import.meta.url).href;
 
 export interface Thread<Outcome> {
   readonly worker: Worker;
@@ -29,10 +27,13 @@ export function startThread<Data, Outcome>(
     const { parentPort, workerData } = require('node:worker_threads');
     const link = require('node:fs').readlinkSync('/proc/thread-self');
     const ready = () => parentPort.postMessage({ tid: Number(link.split('/').pop()) });
-    const kernel = require(workerData.addon);
-    parentPort.postMessage({ outcome: (${body.toString()})(kernel, workerData.data, ready) });
+    const run = ({ openNativeKernel }) => {
+      const outcome = (${body.toString()})(openNativeKernel(), workerData.data, ready);
+      parentPort.postMessage({ outcome });
+    };
+    import(workerData.native).then(run);
   `;
-  const worker = new Worker(source, { eval: true, workerData: { addon: ADDON, data } });
+  const worker = new Worker(source, { eval: true, workerData: { native: NATIVE, data } });
   const ready = new Promise<number>((resolve) => {
     worker.on('message', (message) => 'tid' in message && resolve(message.tid));
   });
