@@ -32,7 +32,8 @@ const PROGRAMS = [
 ] as const;
 
 /** Other calls at random: `SANDPOLL_CALLS_SEED=2`. */
-const SEED = process.env['SANDPOLL_CALLS_SEED'] ?? '1';
+const USUAL_SEED = '1';
+const SEED = process.env['SANDPOLL_CALLS_SEED'] ?? USUAL_SEED;
 
 /** Runs a program twice; the lines it said, which were the same. */
 function runTwice(name: string, args: readonly string[] = []): Promise<readonly string[]> {
@@ -64,6 +65,8 @@ test.each(PROGRAMS)('%s.c says in a guest what it says on Linux', async (name, a
 test(`2,000 calls at random come to what they come to on Linux (seed ${SEED})`, async () => {
   const lines = await runTwice('random', [SEED]);
   expect(lines.length).toBe(2000);
+  // A call that rarely succeeds, as link, may not do so at all with another seed.
+  if (SEED !== USUAL_SEED) return;
   const done = lines.filter((line) => line.endsWith(': ok')).map((line) => line.split(' ')[1]);
   const calls = ['open', 'mkdir', 'rename', 'link', 'unlink', 'list', 'pwrite', 'readv', 'lseek'];
   expect(done).toEqual(expect.arrayContaining(calls));
