@@ -26,6 +26,10 @@ let isTold = false;
 /** Whether a guest has begun that `takeThread` may have had a thread for. */
 let hasBegun = false;
 
+/** How long no guest may have begun, before threads take processor time that guests could use. */
+const QUIET_MS = 100;
+let quiet: NodeJS.Timeout | undefined;
+
 const options = { env: {}, execArgv: [], resourceLimits };
 
 /** A thread for a guest that is about to start; the first of a program is in a hurry. */
@@ -66,15 +70,18 @@ export function takeThread(): Worker {
 }
 
 /**
- * A guest has begun: starts as many threads as are missing. None of them keeps the process alive.
+ * A guest has begun: another may follow at once, so there is one for it, and the places of others
+ * are filled when none does. No thread, nor the time until then, keeps the process alive.
  */
 export function refillThreads(): void {
   hasBegun = true;
-  fill();
+  if (waiting.length === 0) fill(Math.min(kept, 1));
+  clearTimeout(quiet);
+  quiet = setTimeout(() => fill(kept), QUIET_MS).unref();
 }
 
-function fill(): void {
-  while (waiting.length < kept) {
+function fill(count: number): void {
+  while (waiting.length < count) {
     const thread = startAnother();
     thread.unref();
     thread.once('exit', forget);
@@ -85,8 +92,9 @@ function fill(): void {
 
 /**
  * Keeps `count` threads ready for guests that will start in this process, from 0 to 16: a guest
- * that finds one starts some 30 ms sooner, and its place is filled once it runs. Each is some 8 MB.
- * Those too many are ended. A RangeError for any other number.
+ * that finds one starts some 30 ms sooner, and its place is filled once it runs and no other has
+ * followed for 100 ms. Each is some 8 MB. Those too many are ended. A RangeError for any other
+ * number.
  *
  * Unless said there is none, until a guest is started when another has begun before: then one.
  */
@@ -100,5 +108,5 @@ export function keepThreads(count: number): void {
     thread.off('exit', forget);
     void thread.terminate();
   }
-  fill();
+  fill(count);
 }

@@ -117,12 +117,17 @@ const main = async (): Promise<void> => {
   // The program's first guest was one of those that wait: from here on a thread is kept.
   const resting = await startEach(module, QUICK_STARTS, REST_MS);
   const atOnce = await startEach(module, starts, 0);
+  keepThreads(TOGETHER);
+  await delay(REST_MS);
+  const keptAtOnce = await startEach(module, TOGETHER, 0);
   keepThreads(0);
   const without = await startEach(module, starts, 0);
   const rows = {
     furtherStartMs: median(resting.slice(1)),
     slowestStartMs: Math.max(...resting.slice(1)),
     atOnceStartMs: median(atOnce.slice(1)),
+    keptAtOnceStartMs: median(keptAtOnce.slice(1)),
+    slowestKeptAtOnceStartMs: Math.max(...keptAtOnce.slice(1)),
     nothingKeptStartMs: median(without.slice(1)),
     startTogetherMs: await startTogether(module),
     idleResidentBytes: idle.residentBytes,

@@ -79,7 +79,21 @@ test.each([
   ['has none kept for guests that start together', 'take(); take(); refillThreads()', 0],
   ['has one kept from its second guest on', 'take(); refillThreads(); take(); refillThreads()', 1],
   ['can have none', 'keepThreads(0); take(); refillThreads(); take(); refillThreads()', 0],
-  ['can have more', 'keepThreads(2); take(); refillThreads(); take(); refillThreads()', 2],
+  [
+    'can have more, which wait for guests to come at once',
+    'keepThreads(2); take(); refillThreads()',
+    1,
+  ],
+  ['has one for the next when all are taken', 'keepThreads(2); take(); take(); refillThreads()', 1],
+  [
+    'has all places filled when no other guest has come for a while',
+    `keepThreads(2); take(); take(); refillThreads();
+    let started = 0;
+    const alive = setInterval(() => {}, 1_000);
+    await new Promise((resolve) => process.on('worker', () => ++started === 4 && resolve()));
+    clearInterval(alive)`,
+    2,
+  ],
 ])('a program %s', (_what, calls, waiting) => {
   expect(waitingAfter(calls)).toBe(waiting);
 });
