@@ -12,10 +12,18 @@ Kernel& bind::kernel = *new Kernel;
 
 namespace {
 
+constexpr napi_property_descriptor described(const char* name, napi_callback function) {
+  return {name, nullptr, function, nullptr, nullptr, nullptr, napi_enumerable, nullptr};
+}
+
 template <auto method>
 constexpr napi_property_descriptor row(const char* name) {
-  constexpr napi_callback function = bind::call<method>;
-  return {name, nullptr, function, nullptr, nullptr, nullptr, napi_enumerable, nullptr};
+  return described(name, bind::call<method>);
+}
+
+template <auto method>
+constexpr napi_property_descriptor hot_row(const char* name) {
+  return described(name, bind::call_hot<method>);
 }
 
 const napi_property_descriptor kRows[] = {
@@ -101,12 +109,6 @@ const napi_property_descriptor kRows[] = {
     row<&Kernel::landlock_restrict_self>("landlockRestrictSelf"),
     row<&Kernel::seccomp_filter>("seccompFilter"),
 };
-
-template <auto method>
-constexpr napi_property_descriptor hot_row(const char* name) {
-  constexpr napi_callback function = bind::call_hot<method>;
-  return {name, nullptr, function, nullptr, nullptr, nullptr, napi_enumerable, nullptr};
-}
 
 /** What is made for every message or event. */
 const napi_property_descriptor kHotRows[] = {

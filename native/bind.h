@@ -9,6 +9,7 @@
 #include <node_api.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <tuple>
 #include <type_traits>
@@ -99,6 +100,7 @@ struct Registers {
   double numbers[8];
   int32_t answer;
 };
+static_assert(offsetof(Registers, answer) == 64, "ANSWER_AT of registers.ts");
 
 /** What 64 bits do not hold, NaN too, is no number. */
 template <typename Number>
