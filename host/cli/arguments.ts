@@ -2,6 +2,7 @@
  * The arguments of `sandpoll run`: options stand before the file; everything after it belongs to
  * the guest. Node's own `parseArgs` reads them: a guest should not wait for a larger parser.
  */
+import { existsSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 import { TRACE_GROUPS } from '../trace-groups.js';
@@ -115,6 +116,15 @@ function serveFlags(values: ReturnType<typeof parse>, verb: 'run' | 'serve'): Se
   };
 }
 
+/** `--allow-net RULE`: such an option takes its value only after `=`, and the rule is no file. */
+function refuseValueAfterBare(option: string | undefined, file: string): void {
+  if (option === undefined || !BARE.has(option) || file.endsWith('.wasm') || existsSync(file))
+    return;
+  throw usageError(
+    `${option} ${file}: there is no such file; if it is the value, write ${option}=${file}`,
+  );
+}
+
 /** Reads the arguments after the verb: what to run, or what to print; throws a `UsageError`. */
 export function parseRunArguments(
   argv: readonly string[],
@@ -126,6 +136,7 @@ export function parseRunArguments(
   if (values.version) return 'version';
   const file = argv[fileAt];
   if (file === undefined) throw usageError('name the .wasm file to run; see sandpoll --help');
+  refuseValueAfterBare(argv[fileAt - 1], file);
   const {
     timeout,
     grace,

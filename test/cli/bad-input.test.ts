@@ -234,6 +234,11 @@ const OPTIONS: Usage = [
   [['--quiet=yes', 'x.wasm'], '--quiet: it does not take a value that way; see sandpoll --help'],
   [['--env'], '--env: its value is missing; see sandpoll --help'],
   [
+    ['--allow-net', 'udp:127.0.0.1', 'x.wasm'],
+    '--allow-net udp:127.0.0.1: there is no such file; if it is the value, ' +
+      'write --allow-net=udp:127.0.0.1',
+  ],
+  [
     ['--max-memory', '1', 'x.wasm'],
     '--max-memory 1: the unit is missing; write it as in --max-memory 64MiB',
   ],
