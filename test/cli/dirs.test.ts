@@ -49,8 +49,7 @@ describe('a command line', () => {
       const listen = ['--listen', '127.0.0.1:0'];
       const args = [...listen, '--dir', `${folder}::/data`, 'test/guests/as/build/tell.wasm'];
       chmodSync(folder, 0o300);
-      const run = await sandpollUnprivileged(args);
-      chmodSync(folder, 0o700);
+      const run = await sandpollUnprivileged(args).finally(() => chmodSync(folder, 0o700));
       expect(run).toEqual({
         status: Status.USAGE,
         stdout: '',
