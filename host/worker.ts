@@ -1,4 +1,5 @@
 /** A guest's thread: builds its sandbox, instantiates the module, runs it, says how it ended. */
+import { channel } from 'node:diagnostics_channel';
 import { parentPort } from 'node:worker_threads';
 
 import { blockOf } from './counters.js';
@@ -56,6 +57,12 @@ export type WorkerMessage =
   | { readonly kind: 'report'; readonly line: string };
 
 const PAGE_BYTES = 65_536;
+
+/** Loaded with all else: a thread may be waiting for its guest by then. */
+const kernel = openNativeKernel();
+
+/** Hears of each guest that is about to begin: V8 has then compiled what starting one takes. */
+const linked = channel('sandpoll.linked');
 
 /** The memory that a module imports, within the grants; undefined if it has its own. */
 function importedMemory(info: AdmittedInfo, memoryBytes: number): WebAssembly.Memory | undefined {
@@ -190,7 +197,6 @@ function run(start: WorkerStart, observerOf: ObserverOf | undefined): void {
   } else {
     post({ kind: 'begun' });
   }
-  const kernel = openNativeKernel();
   const entered = kernel.sessionEnter(start.session);
   // Stopped before it began, or no timer left for its wakes: not to be run unstoppably.
   if (entered < 0) end(trapped(new Error(`cannot enter the session: ${linuxName(-entered)}`)));
@@ -210,6 +216,7 @@ function run(start: WorkerStart, observerOf: ObserverOf | undefined): void {
     const instance = new WebAssembly.Instance(module, imports);
     const exported = instance.exports['memory'];
     if (exported instanceof WebAssembly.Memory) sandbox.attachMemory(exported);
+    linked.publish(undefined);
     enter(instance, thread);
     if (thread === undefined) end({ kind: 'exited', code: 0 });
     else leave(start, thread, sandbox, post);

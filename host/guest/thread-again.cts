@@ -1,13 +1,15 @@
 /**
  * What a guest's thread begins with in a process that has loaded `thread/worker.cjs` before: from
- * the code that V8 has made of it, which the first to come here leaves for the others. Behind that
- * it gives back what starting took, as a thread may wait for long: a fifth of its memory.
+ * the code that V8 has made of it, which the first to come here leaves for the others when its
+ * guest is about to begin; what was only loaded by then would be compiled anew by each of them.
+ * Having loaded, it gives back what that took, as a thread may wait for long: a fifth of its memory.
  */
 type CollectGarbage = import(
   '../kernel/native.js',
   { with: { 'resolution-mode': 'import' } }
 ).CollectGarbage;
 
+const { subscribe, unsubscribe } = process.getBuiltinModule('node:diagnostics_channel');
 const { readFileSync } = process.getBuiltinModule('node:fs');
 const { Script } = process.getBuiltinModule('node:vm');
 const { workerData } = process.getBuiltinModule('node:worker_threads');
@@ -27,7 +29,17 @@ function leave(script: InstanceType<typeof Script>): void {
   Atomics.store(state, 0, code.length);
 }
 
-/** Runs `thread/worker.cjs`. Behind this function nothing refers to its text any more. */
+/** Has the code left, if nobody has, once all is compiled that starting a guest takes. */
+function leaveWhenLinked(script: InstanceType<typeof Script>): void {
+  if (Atomics.load(state, 0) !== NONE) return;
+  const onLinked = (): void => {
+    unsubscribe('sandpoll.linked', onLinked);
+    leave(script);
+  };
+  subscribe('sandpoll.linked', onLinked);
+}
+
+/** Runs `thread/worker.cjs`. If others have left its code, nothing refers to its text any more. */
 function load(filename: string): void {
   const text = `(function (require, __filename) {${readFileSync(filename, 'latin1')}\n})`;
   const bytes = Atomics.load(state, 0);
@@ -35,7 +47,7 @@ function load(filename: string): void {
   const cachedData = bytes > NONE ? new Uint8Array(shared, state.byteLength, bytes) : undefined;
   const script = new Script(text, { filename, ...(cachedData && { cachedData }) });
   script.runInThisContext()(require, filename);
-  leave(script);
+  leaveWhenLinked(script);
 }
 
 load(`${__dirname}/../thread/worker.cjs`);

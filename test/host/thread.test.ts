@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 
@@ -132,17 +133,25 @@ test.each([-1, 1.5, KEPT_MAX + 1, Number.NaN])('keepThreads(%d) is refused', (co
 });
 
 describe('the code that threads load', () => {
-  /** Loads it with what `shared` has, and leaves: the status of the thread. */
-  async function load(shared: SharedArrayBuffer): Promise<number> {
-    const file = new URL('../../dist/guest/thread-again.cjs', import.meta.url);
-    const thread = new Worker(file, { workerData: shared });
+  const file = fileURLToPath(new URL('../../dist/guest/thread-again.cjs', import.meta.url));
+
+  /** Loads it with what `shared` has, then does `more`, and leaves: the status of the thread. */
+  async function load(shared: SharedArrayBuffer, more = ''): Promise<number> {
+    const script = `require(${JSON.stringify(file)}); ${more}`;
+    const thread = new Worker(script, { eval: true, workerData: shared });
     thread.postMessage(LEAVE);
     return ((await once(thread, 'exit')) as [number])[0];
   }
 
+  /** Loads it, and does what the thread does when its guest is about to begin. */
+  function loadAndLink(shared: SharedArrayBuffer): Promise<number> {
+    const linked = "require('node:diagnostics_channel').channel('sandpoll.linked').publish()";
+    return load(shared, linked);
+  }
+
   test('is left by the first for the others, and V8 takes it', async () => {
     const shared = new SharedArrayBuffer(1 << 20);
-    expect(await load(shared)).toBe(0);
+    expect(await loadAndLink(shared)).toBe(0);
     const [length = 0] = new Int32Array(shared, 0, 1);
     const text = readFileSync(new URL('../../dist/thread/worker.cjs', import.meta.url), 'latin1');
     const script = new Script(`(function (require, __filename) {${text}\n})`, {
@@ -150,21 +159,58 @@ describe('the code that threads load', () => {
     });
     expect(script.cachedDataRejected).toBe(false);
     const left = Buffer.from(Buffer.from(shared));
-    expect(await load(shared)).toBe(0);
+    expect(await loadAndLink(shared)).toBe(0);
     expect(left.equals(Buffer.from(shared))).toBe(true);
+  });
+
+  test('is not left before a guest is about to begin', async () => {
+    const shared = new SharedArrayBuffer(1 << 20);
+    expect(await load(shared)).toBe(0);
+    expect(Buffer.from(shared).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('is left when a second guest begins, with what starting it took', () => {
+    const wasm = new URL('../../examples/echo/build/echo-lt.wasm', import.meta.url);
+    const script = `
+      const shared = [];
+      globalThis.SharedArrayBuffer = class extends SharedArrayBuffer {
+        constructor(size) {
+          super(size);
+          if (size === 1 << 20) shared.push(this);
+        }
+      };
+      const { NO_GRANTS, keepThreads, parseListen, startGuest } = await import('sandpoll');
+      const { once } = await import('node:events');
+      const { readFileSync } = await import('node:fs');
+      const { connect } = await import('node:net');
+      keepThreads(0);
+      const bytes = readFileSync(new URL(${JSON.stringify(wasm)}));
+      const listen = [parseListen('127.0.0.1:0')];
+      for (let i = 0; i < 2; i++) {
+        const guest = await startGuest({ bytes, name: 'echo', grants: NO_GRANTS, listen });
+        const { port, hostname } = new URL(guest.listeners[0].url);
+        const client = connect(Number(port), hostname).end('x');
+        await once(client, 'data');
+        await guest.stop();
+      }
+      console.log(Atomics.load(new Int32Array(shared[0], 0, 1), 0));`;
+    const args = ['--input-type=module', '--eval', script];
+    const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(Number(stdout)).toBeGreaterThan(0);
   });
 
   test('is not needed: a thread also loads where V8 refuses it', async () => {
     const shared = new SharedArrayBuffer(1 << 20);
     new Uint8Array(shared, 4).fill(0xff);
     new Int32Array(shared)[0] = 100_000;
-    expect(await load(shared)).toBe(0);
+    expect(await loadAndLink(shared)).toBe(0);
   });
 
   test('is not left where there is no room', async () => {
     const shared = new SharedArrayBuffer(1_000);
-    expect(await load(shared)).toBe(0);
-    expect(await load(shared)).toBe(0);
+    expect(await loadAndLink(shared)).toBe(0);
+    expect(await loadAndLink(shared)).toBe(0);
     expect(new Uint8Array(shared, 4).every((byte) => byte === 0)).toBe(true);
   });
 });
