@@ -12,7 +12,7 @@ import { tracer } from './imports/trace.js';
 import type { TraceGroup } from './trace-groups.js';
 import { LineBudget } from './line-budget.js';
 import { openNativeKernel } from './kernel/native.js';
-import type { Kernel, Session } from './kernel/kernel.js';
+import type { Session } from './kernel/kernel.js';
 import { type Observe, link, linkProblems } from './link.js';
 import { Sandbox } from './sandbox.js';
 import { LEAVE, type ThreadStart, ThreadSlots, threadSlotsBytes } from './threads.js';
@@ -102,7 +102,7 @@ function spawner(start: WorkerStart, post: (message: WorkerMessage) => void) {
 const STDERR = 2;
 
 /** Says lines on stderr, and waits for a slow reader of it; a stop ends that wait (B74). */
-function stderrLines(kernel: Kernel): (line: string) => void {
+function stderrLines(): (line: string) => void {
   const stderr = kernel.stdio(STDERR);
   return (line) => {
     const bytes = Buffer.from(`${line}\n`);
@@ -129,9 +129,9 @@ function leave(
 }
 
 /** Where a trace goes: as it is, or as JSON if the guest has a name for that. */
-function traceLines(kernel: Kernel, start: WorkerStart): (line: string) => void {
+function traceLines(start: WorkerStart): (line: string) => void {
   const { jsonTrace: guest, thread } = start;
-  const write = stderrLines(kernel);
+  const write = stderrLines();
   // As `strace -f` has it: lines of another thread than the first say which one's they are.
   const prefix = thread === undefined ? '' : `[${thread.tid}] `;
   if (guest === undefined) return (line) => write(`${prefix}${line}`);
@@ -141,26 +141,21 @@ function traceLines(kernel: Kernel, start: WorkerStart): (line: string) => void 
   };
 }
 
-/** Makes what stands between a guest and the bodies of its imports, in its session. */
-type ObserverOf = (kernel: Kernel) => Observe;
-
 /**
  * What `--trace` and `--metrics` do. Loaded by every thread, small as it is: were anything of
  * `thread/worker.cjs` imported later, all of it would be wrapped so that each constant is looked
  * up at each use.
  */
-function observer(start: WorkerStart): ObserverOf | undefined {
+function observer(start: WorkerStart): Observe | undefined {
   const { trace, counters } = start;
   if (trace.length === 0 && counters === undefined) return undefined;
-  return (kernel) => {
-    const traced = trace.length === 0 ? undefined : tracer(trace, traceLines(kernel, start));
-    const block = counters && blockOf(counters, start.thread?.tid ?? 0);
-    const counted = block && counter(block);
-    return (row, body, sandbox) => {
-      // The waiting for who reads a trace is not the guest's.
-      const inner = counted?.(row, body, sandbox) ?? body;
-      return traced?.(row, inner, sandbox) ?? inner;
-    };
+  const traced = trace.length === 0 ? undefined : tracer(trace, traceLines(start));
+  const block = counters && blockOf(counters, start.thread?.tid ?? 0);
+  const counted = block && counter(block);
+  return (row, body, sandbox) => {
+    // The waiting for who reads a trace is not the guest's.
+    const inner = counted?.(row, body, sandbox) ?? body;
+    return traced?.(row, inner, sandbox) ?? inner;
   };
 }
 
@@ -179,7 +174,7 @@ function reporter(post: (message: WorkerMessage) => void) {
   return { report, tellRefused };
 }
 
-function run(start: WorkerStart, observerOf: ObserverOf | undefined): void {
+function run(start: WorkerStart): void {
   const { grants, info, module, thread } = start;
   const port = parentPort as NonNullable<typeof parentPort>;
   const post = (message: WorkerMessage): void => port.postMessage(message);
@@ -212,7 +207,7 @@ function run(start: WorkerStart, observerOf: ObserverOf | undefined): void {
   try {
     const memory = start.memory ?? importedMemory(info, grants.limits.memoryBytes);
     if (memory !== undefined) sandbox.attachMemory(memory);
-    const imports = link(info, sandbox, memory, observerOf?.(kernel));
+    const imports = link(info, sandbox, memory, observer(start));
     const instance = new WebAssembly.Instance(module, imports);
     const exported = instance.exports['memory'];
     if (exported instanceof WebAssembly.Memory) sandbox.attachMemory(exported);
@@ -227,5 +222,5 @@ function run(start: WorkerStart, observerOf: ObserverOf | undefined): void {
 
 parentPort?.on('message', (start: WorkerStart | typeof LEAVE) => {
   if (start === LEAVE) process.exit();
-  run(start, observer(start));
+  run(start);
 });
