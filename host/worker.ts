@@ -142,9 +142,9 @@ function traceLines(start: WorkerStart): (line: string) => void {
 }
 
 /**
- * What `--trace` and `--metrics` do. Loaded by every thread, small as it is: were anything of
- * `thread/worker.cjs` imported later, all of it would be wrapped so that each constant is looked
- * up at each use.
+ * What `--trace` and `--metrics` do, made in the guest's session, which owns what it opens. Every
+ * thread loads it, small as it is: were anything of `thread/worker.cjs` imported later, all of it
+ * would be wrapped so that each constant is looked up at each use.
  */
 function observer(start: WorkerStart): Observe | undefined {
   const { trace, counters } = start;

@@ -4,9 +4,6 @@
  */
 import { parentPort } from 'node:worker_threads';
 
-import { openNativeKernel } from '../kernel/native.js';
-
 export * from '../worker.js';
 
-openNativeKernel();
 parentPort?.postMessage({ kind: 'loaded' });

@@ -1,7 +1,7 @@
 /**
  * What a guest's thread begins with in a process that has loaded `thread/worker.cjs` before: from
  * the code that V8 has made of it, which the first to come here leaves for the others when its
- * guest is about to begin; what was only loaded by then would be compiled anew by each of them.
+ * guest is about to begin: V8 compiles functions when they are called, starting a guest calls many.
  * Having loaded it gives back what that took, as a thread may wait for long: a fifth of its memory.
  */
 type CollectGarbage = import(

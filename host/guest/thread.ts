@@ -80,13 +80,20 @@ export function refillThreads(): void {
   quiet = setTimeout(() => fill(kept), QUIET_MS).unref();
 }
 
+function keepAnother(): void {
+  const thread = startAnother();
+  thread.unref();
+  thread.once('exit', forget);
+  thread.on('error', overlook);
+  waiting.push(thread);
+}
+
+/** As many as Linux has threads for: a guest that needs one more is told so. */
 function fill(count: number): void {
-  while (waiting.length < count) {
-    const thread = startAnother();
-    thread.unref();
-    thread.once('exit', forget);
-    thread.on('error', overlook);
-    waiting.push(thread);
+  try {
+    while (waiting.length < count) keepAnother();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_INIT_FAILED') throw error;
   }
 }
 

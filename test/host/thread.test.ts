@@ -119,6 +119,26 @@ test('B30 a thread that cannot be kept for want of descriptors is done without',
   expect(waiting).toBe(0);
 });
 
+test('B30 a thread that Linux cannot start is not kept, and a guest that needs it is told', () => {
+  const script = `
+    import { keepThreads, refillThreads, takeThread } from '#host/guest/thread.js';
+    import { openNativeKernel } from '#host/kernel/native.js';
+    openNativeKernel().setrlimit(6, 1, 1);
+    // RLIMIT_NPROC does not hold root.
+    if (process.getuid() === 0) process.setuid(65534);
+    keepThreads(1);
+    refillThreads();
+    let code;
+    try { takeThread(); } catch (error) { code = error.code; }
+    console.log(code);`;
+  const args = ['--input-type=module', '--eval', script];
+  expect(spawnSync(process.execPath, args, { encoding: 'utf8' })).toMatchObject({
+    status: 0,
+    stdout: 'ERR_WORKER_INIT_FAILED\n',
+    stderr: '',
+  });
+});
+
 test('kept threads do not keep the process', () => {
   const script = "import { keepThreads } from 'sandpoll'; keepThreads(2);";
   const args = ['--input-type=module', '--eval', script];
@@ -169,7 +189,9 @@ describe('the code that threads load', () => {
     expect(Buffer.from(shared).every((byte) => byte === 0)).toBe(true);
   });
 
-  test('is left when a second guest begins, with what starting it took', () => {
+  test('is left when a second guest begins, with what starting it took', async () => {
+    const unstarted = new SharedArrayBuffer(1 << 20);
+    await loadAndLink(unstarted);
     const wasm = new URL('../../examples/echo/build/echo-lt.wasm', import.meta.url);
     const script = `
       const shared = [];
@@ -197,7 +219,9 @@ describe('the code that threads load', () => {
     const args = ['--input-type=module', '--eval', script];
     const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     expect(stderr).toBe('');
-    expect(Number(stdout)).toBeGreaterThan(0);
+    const [length = 0] = new Int32Array(unstarted, 0, 1);
+    expect(length).toBeGreaterThan(0);
+    expect(Number(stdout)).toBeGreaterThan(1.1 * length);
   });
 
   test('is not needed: a thread also loads where V8 refuses it', async () => {
