@@ -111,6 +111,8 @@ export function keepThreads(count: number): void {
   }
   isTold = true;
   kept = count;
+  // All places are filled below: none are left for later.
+  clearTimeout(quiet);
   for (const thread of waiting.splice(count)) {
     thread.off('exit', forget);
     void thread.terminate();
